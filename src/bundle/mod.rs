@@ -1,0 +1,21 @@
+//! The sealed thing an operator carries: what it lists, who signed it, and
+//! the one check that workstation and node share.
+//!
+//! A role's bundle is a plain `.tar.gz`:
+//!
+//! ```text
+//! manifest.json                       what follows, by size and digest (always first)
+//! manifest.sig                        ECDSA P-256 over manifest.json, DER (always second)
+//! packages/Packages                   the repository's index for this role (deb family)
+//! packages/pool/<file>                the packages themselves
+//! packages/files/<file>               plain files, by digest
+//! cluster/ca.pem                      the set of CAs that nodes trust
+//! cluster/nodes/<node>/assignment.json
+//! cluster/nodes/<node>/files/<absolute path on the node>
+//! ```
+//!
+//! `packages/` and `cluster/` are the two layers, each with a digest of its
+//! own: nothing of any cluster is in the first, so clusters and images share it.
+
+pub mod assignment;
+pub mod manifest;

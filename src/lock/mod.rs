@@ -1,0 +1,97 @@
+//! Pins: exactly which files a cluster's packages are, and why they are trusted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::{Architecture, Epoch, Role, SchemaVersion, Sha256};
+use crate::bundle::manifest::Family;
+
+/// The lock, beside the spec as `<spec>.<profile>-<architecture>.lock` (TOML).
+///
+/// It names files and digests, never hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Format of this file.
+    pub version: SchemaVersion<1>,
+    /// The profile it was solved for.
+    pub profile: String,
+    /// The architecture.
+    pub architecture: Architecture,
+    /// Date of the newest index: upstream's state that was locked.
+    pub date: Epoch,
+    /// Digest of what was asked: roots by role, base lists, sources with keys, plain files.
+    pub request: Sha256,
+    /// The signed indexes that were read.
+    #[serde(default, rename = "index", skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<LockedIndex>,
+    /// The closure, sorted by family, name and version.
+    #[serde(default, rename = "package", skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<LockedPackage>,
+    /// Plain files, sorted by name.
+    #[serde(default, rename = "file", skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<LockedFile>,
+}
+
+/// A signed index file: a blob that travels as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedIndex {
+    /// The source's id in the profile.
+    pub source: String,
+    /// Path below the source's root (`dists/bookworm/InRelease`).
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
+    /// Fingerprint of the primary key whose signature was accepted; none for what a signed index lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+}
+
+/// A package of the closure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// Family of its metadata.
+    pub family: Family,
+    /// Name.
+    pub name: String,
+    /// Version, as the family writes it.
+    pub version: String,
+    /// Architecture (`all`, `noarch` too).
+    pub architecture: String,
+    /// The source's id in the profile.
+    pub source: String,
+    /// Path below the source's root.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Digest of the package's file, as the signed index gives it.
+    pub sha256: Sha256,
+    /// Bytes it takes once installed.
+    pub installed_size: u64,
+    /// Roles whose closure holds it, sorted.
+    pub roles: Vec<Role>,
+    /// Its stanza in the repository's index, as upstream wrote it but for `Filename`,
+    /// which names the file in `packages/pool/` (deb); how a bundle's index is made.
+    pub stanza: String,
+}
+
+/// A plain file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedFile {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Path relative to the spec's folder, or empty where the spec gives an address.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
+    /// Roles that carry it.
+    pub roles: Vec<Role>,
+}

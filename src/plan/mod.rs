@@ -1,0 +1,45 @@
+//! Spec × profile: everything each node must become, still without versions
+//! of packages.
+
+use std::collections::BTreeMap;
+
+use crate::base::{Architecture, Role};
+use crate::profile::Profile;
+use crate::spec::{Node, Spec};
+
+/// A spec that its profile can serve. Made by `resolve` alone.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What was asked for.
+    pub spec: Spec,
+    /// What the operating system offers.
+    pub profile: Profile,
+    /// The architecture of all nodes.
+    pub architecture: Architecture,
+    /// PostgreSQL's major version.
+    pub postgres_major: u32,
+    /// For each role that a node carries, the packages it asks for by name, sorted.
+    pub packages: BTreeMap<Role, Vec<String>>,
+}
+
+impl Plan {
+    /// The nodes that carry `role`, in the spec's order.
+    pub fn nodes_with(&self, role: Role) -> impl Iterator<Item = &Node> {
+        self.spec
+            .nodes
+            .iter()
+            .filter(move |node| node.roles.contains(&role))
+    }
+
+    /// A path of the profile, with the major version put in.
+    ///
+    /// # Panics
+    /// When the profile lacks it; profiles are checked for every name the renderer asks for.
+    pub fn path(&self, name: &str) -> String {
+        self.profile
+            .paths
+            .get(name)
+            .unwrap_or_else(|| panic!("profile `{}` has no path `{name}`", self.profile.name))
+            .replace("{major}", &self.postgres_major.to_string())
+    }
+}
