@@ -5,6 +5,7 @@
 
 mod cluster;
 mod init;
+mod places;
 mod plan;
 mod profiles;
 mod report;

@@ -40,6 +40,11 @@ impl Faults {
         });
     }
 
+    /// How many there are so far.
+    pub fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
     /// The value, if nothing was wrong; else all faults in the order of the text.
     pub fn conclude<T>(self, value: Option<T>) -> Result<T, Vec<Fault>> {
         let mut faults = self.0.into_inner();

@@ -9,6 +9,8 @@ use toml::de::{DeTable, DeValue};
 use super::value::{Scalar, Texts, expected};
 use super::{Faults, FromValue, Span};
 
+type Key<'t> = std::borrow::Cow<'t, str>;
+
 /// A table that remembers which of its keys were asked for.
 pub struct Section<'d, 't> {
     name: String,
@@ -122,12 +124,20 @@ impl<'d, 't> Section<'d, 't> {
         let Some(section) = self.table(key) else {
             return Texts::new();
         };
-        let convert = |(name, value): (&'d Spanned<_>, &'d Spanned<DeValue<'t>>)| {
-            let name: &std::borrow::Cow<'t, str> = name.get_ref();
-            let text = section.convert::<Scalar>(name, value)?;
-            Some((name.to_string(), text))
+        let convert = |(name, value): (&'d Spanned<Key<'t>>, &'d Spanned<DeValue<'t>>)| {
+            let text = section.convert::<Scalar>(name.get_ref(), value)?;
+            Some((name.get_ref().to_string(), text))
         };
         section.table.iter().filter_map(convert).collect()
+    }
+
+    /// Every key of this section as a list of texts.
+    pub fn lists(&self) -> Vec<(String, Vec<String>)> {
+        let list = |(name, value): (&'d Spanned<Key<'t>>, &'d Spanned<DeValue<'t>>)| {
+            let texts = self.convert::<Vec<String>>(name.get_ref(), value)?;
+            Some((name.get_ref().to_string(), texts.into_inner()))
+        };
+        self.table.iter().filter_map(list).collect()
     }
 
     /// All tables of a table (`[key.NAME]`), by name.
@@ -135,10 +145,7 @@ impl<'d, 't> Section<'d, 't> {
         let Some(section) = self.table(key) else {
             return Vec::new();
         };
-        let child = |(name, value): (
-            &'d Spanned<std::borrow::Cow<'t, str>>,
-            &'d Spanned<DeValue<'t>>,
-        )| {
+        let child = |(name, value): (&'d Spanned<Key<'t>>, &'d Spanned<DeValue<'t>>)| {
             let name = name.get_ref().to_string();
             let inner = section.enter(&name, value)?;
             Some((name, inner))

@@ -128,6 +128,7 @@ fn read_network(section: Section<'_, '_>) -> Network {
 }
 
 fn read_node(section: Section<'_, '_>, network: &Network) -> Option<PlacedNode> {
+    let faults_before = section.faults().count();
     let name = section.required::<NodeName>("name");
     let address = section.required::<IpNet>("address");
     let roles = section.list::<Role>("roles");
@@ -152,9 +153,11 @@ fn read_node(section: Section<'_, '_>, network: &Network) -> Option<PlacedNode> 
             .faults()
             .add(message, Some(address.span()), "", None);
     }
+    // What depends on a node that is itself in doubt is not worth a fault of its own.
+    let is_sound = section.faults().count() == faults_before;
     section.finish();
 
-    let (name, address) = (name?, address?);
+    let (name, address) = (name.filter(|_| is_sound)?, address?);
     let mut roles: Vec<_> = roles.into_iter().map(Spanned::into_inner).collect();
     roles.sort();
     roles.dedup();

@@ -1,1 +1,5 @@
+//! One binary for all tests that need neither root nor hosts.
 
+mod cli;
+mod spec;
+mod support;
