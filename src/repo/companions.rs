@@ -14,7 +14,7 @@ use super::relation::{Operator, Relation};
 /// in the closure, or companions themselves, that it comes along with.
 pub fn companions<'p, 'a>(
     closure: &[&'p Package<'a>],
-    base: &PackageSet<'a>,
+    base: &PackageSet<'_>,
     listed: &'p PackageSet<'a>,
     architecture: &str,
 ) -> Result<BTreeMap<&'a str, (&'p Package<'a>, Vec<&'a str>)>, PackageError> {
@@ -52,7 +52,7 @@ fn exact_needs<'a>(
 
 fn companion<'p, 'a>(
     wanted: &Relation<'_>,
-    base: &PackageSet<'a>,
+    base: &PackageSet<'_>,
     listed: &'p PackageSet<'a>,
 ) -> Option<&'p Package<'a>> {
     let installed = base

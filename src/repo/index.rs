@@ -258,3 +258,7 @@ fn unpack(
         String::from_utf8(content).map_err(|_| IndexError::NotText { path: path.clone() })?;
     Ok((Evidence { path, bytes }, text))
 }
+
+#[cfg(test)]
+#[path = "index_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 
 use super::*;
 
