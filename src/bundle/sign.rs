@@ -55,10 +55,15 @@ impl PublicKey {
             .expect("a valid point has an encoding")
     }
 
+    /// Writes DER (SubjectPublicKeyInfo).
+    pub fn to_der(&self) -> Vec<u8> {
+        let der = self.0.to_public_key_der();
+        der.expect("a valid point has an encoding").into_vec()
+    }
+
     /// SHA-256 of the key's SubjectPublicKeyInfo in DER, by which people compare keys.
     pub fn fingerprint(&self) -> Sha256 {
-        let der = self.0.to_public_key_der();
-        Sha256::of(der.expect("a valid point has an encoding").as_bytes())
+        Sha256::of(&self.to_der())
     }
 
     /// Says whether `signature` (DER) is this key's over `message`.
