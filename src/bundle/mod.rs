@@ -19,3 +19,4 @@
 
 pub mod assignment;
 pub mod manifest;
+pub mod start;
