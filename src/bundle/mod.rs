@@ -25,3 +25,4 @@ pub mod sbom;
 pub mod seal;
 pub mod sign;
 pub mod verify;
+pub mod start;

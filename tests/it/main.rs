@@ -2,6 +2,7 @@
 
 mod cli;
 mod identity;
+mod render;
 mod sample;
 mod seal;
 mod seed;
