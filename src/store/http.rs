@@ -203,11 +203,13 @@ impl Client {
         match place {
             Place::Folder(path) => copy_in(path, place, expected, store),
             Place::Http(address) => {
-                let mut part = Some(Part::open(store, expected.sha256, expected.size)?);
+                let mut part = Part::open(store, expected.sha256, expected.size)?;
                 // Whoever wrote the part before may have finished it.
                 if store.has(expected.sha256) {
+                    part.restart()?;
                     return Ok(store.open(expected.sha256, expected.size)?);
                 }
+                let mut part = Some(part);
                 let download = Download {
                     client: self,
                     place,

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Blob, Store, StoreError, failed, freeze};
 use crate::base::Sha256;
@@ -89,9 +89,21 @@ impl<'a> Part<'a> {
     }
 }
 
+/// An empty part helps nobody. It goes while it is still locked: whoever waits
+/// for it finds that its name leads elsewhere, and makes a new one.
+impl Drop for Part<'_> {
+    fn drop(&mut self) {
+        let is_empty = self.file.metadata().is_ok_and(|found| found.len() == 0);
+        if is_empty && is_still_at(&self.file, &self.path).unwrap_or(false) {
+            // What cannot be removed is used by the next download.
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
+
 /// Whoever held the lock before may have made a blob of the file, which must
 /// not be written again: the name has to lead to what was locked.
-fn is_still_at(file: &File, path: &std::path::Path) -> io::Result<bool> {
+fn is_still_at(file: &File, path: &Path) -> io::Result<bool> {
     let locked = file.metadata()?;
     match fs::metadata(path) {
         Ok(named) => Ok((named.dev(), named.ino()) == (locked.dev(), locked.ino())),
