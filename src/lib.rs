@@ -1,6 +1,5 @@
 //! pgbundle: offline bundles and seeds for PostgreSQL HA clusters.
 
-#[cfg(feature = "workstation")]
 pub mod archive;
 pub mod base;
 pub mod bundle;
@@ -30,3 +29,5 @@ pub mod solve;
 pub mod spec;
 #[cfg(feature = "workstation")]
 pub mod store;
+#[cfg(feature = "workstation")]
+pub mod tree;

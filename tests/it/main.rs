@@ -1,5 +1,6 @@
 //! One binary for all tests that need neither root nor hosts.
 
+mod archive;
 mod cli;
 mod identity;
 mod render;
@@ -7,4 +8,5 @@ mod sample;
 mod seal;
 mod seed;
 mod spec;
+mod store;
 mod support;
