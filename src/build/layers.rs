@@ -27,25 +27,42 @@ const INDEX: &str = "packages/Packages";
 
 /// The packages layer: the pool, its index, and plain files. Nothing in it
 /// comes from the cluster.
-pub fn packages(role: Role, lock: &Lock, blobs: &BTreeMap<Sha256, Blob>) -> Result<Tree, BuildError> {
+pub fn packages(
+    role: Role,
+    lock: &Lock,
+    blobs: &BTreeMap<Sha256, Blob>,
+) -> Result<Tree, BuildError> {
     let mut tree = Tree::new();
-    let carried: Vec<_> = lock.packages.iter().filter(|package| package.roles.contains(&role)).collect();
+    let carried: Vec<_> = lock
+        .packages
+        .iter()
+        .filter(|package| package.roles.contains(&role))
+        .collect();
     for package in &carried {
         let name = file_name(&package.path);
-        tree.insert_blob(bundle_path(&format!("{POOL}/{name}"))?, blob(blobs, &package.sha256, &package.name)?)?;
+        tree.insert_blob(
+            bundle_path(&format!("{POOL}/{name}"))?,
+            blob(blobs, &package.sha256, &package.name)?,
+        )?;
     }
     if carried.iter().any(|package| package.family == Family::Deb) {
         tree.insert_bytes(bundle_path(INDEX)?, deb_index(&carried))?;
     }
     for file in lock.files.iter().filter(|file| file.roles.contains(&role)) {
-        tree.insert_blob(bundle_path(&format!("packages/files/{}", file.name))?, blob(blobs, &file.sha256, &file.name)?)?;
+        tree.insert_blob(
+            bundle_path(&format!("packages/files/{}", file.name))?,
+            blob(blobs, &file.sha256, &file.name)?,
+        )?;
     }
     Ok(tree)
 }
 
 /// A flat repository's index (deb822, Debian's RepositoryFormat wiki page).
 fn deb_index(packages: &[&LockedPackage]) -> String {
-    let stanzas: Vec<_> = packages.iter().map(|package| package.stanza.trim_end()).collect();
+    let stanzas: Vec<_> = packages
+        .iter()
+        .map(|package| package.stanza.trim_end())
+        .collect();
     let mut text = stanzas.join("\n\n");
     text.push('\n');
     text
@@ -57,9 +74,15 @@ pub fn cluster(ca: &str, nodes: &[NodeFiles]) -> Result<Tree, BuildError> {
     tree.insert_bytes(bundle_path("cluster/ca.pem")?, ca)?;
     for node in nodes {
         let folder = format!("cluster/nodes/{}", node.node);
-        tree.insert_bytes(bundle_path(&format!("{folder}/assignment.json"))?, seal::canonical(&node.assignment))?;
+        tree.insert_bytes(
+            bundle_path(&format!("{folder}/assignment.json"))?,
+            seal::canonical(&node.assignment),
+        )?;
         for (path, content) in &node.files {
-            tree.insert_bytes(bundle_path(&format!("{folder}/files{path}"))?, content.clone())?;
+            tree.insert_bytes(
+                bundle_path(&format!("{folder}/files{path}"))?,
+                content.clone(),
+            )?;
         }
     }
     Ok(tree)
@@ -67,7 +90,9 @@ pub fn cluster(ca: &str, nodes: &[NodeFiles]) -> Result<Tree, BuildError> {
 
 /// A tree as the manifest lists it.
 pub fn sealed(tree: &Tree) -> Result<Layer, BuildError> {
-    let listed = tree.iter().map(|(path, entry)| listed(path, &entry.content));
+    let listed = tree
+        .iter()
+        .map(|(path, entry)| listed(path, &entry.content));
     Ok(Layer::seal(listed)?)
 }
 
@@ -88,7 +113,11 @@ pub fn package_list(role: Role, lock: &Lock) -> Vec<PackageEntry> {
         architecture: package.architecture.clone(),
         sha256: package.sha256,
     };
-    lock.packages.iter().filter(|package| package.roles.contains(&role)).map(entry).collect()
+    lock.packages
+        .iter()
+        .filter(|package| package.roles.contains(&role))
+        .map(entry)
+        .collect()
 }
 
 fn file_name(path: &str) -> &str {
@@ -100,8 +129,11 @@ pub(super) fn bundle_path(text: &str) -> Result<BundlePath, BuildError> {
 }
 
 fn blob(blobs: &BTreeMap<Sha256, Blob>, digest: &Sha256, name: &str) -> Result<Blob, BuildError> {
-    blobs.get(digest).cloned().ok_or_else(|| BuildError::NotFetched {
-        name: name.to_owned(),
-        sha256: *digest,
-    })
+    blobs
+        .get(digest)
+        .cloned()
+        .ok_or_else(|| BuildError::NotFetched {
+            name: name.to_owned(),
+            sha256: *digest,
+        })
 }

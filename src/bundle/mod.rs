@@ -24,5 +24,5 @@ pub mod sbom;
 #[cfg(feature = "workstation")]
 pub mod seal;
 pub mod sign;
-pub mod verify;
 pub mod start;
+pub mod verify;

@@ -16,9 +16,11 @@ use crate::base::{Architecture, BundlePath, Role, Sha256};
 
 pub use error::VerifyError;
 pub use folder::{VerifiedRelease, release};
+pub use targz::TarGz;
 
 mod error;
 mod folder;
+mod targz;
 
 /// A manifest of several thousand packages has a megabyte; more is no manifest.
 const LARGEST_MANIFEST: u64 = 16 << 20;
