@@ -14,8 +14,9 @@ pub struct BaseList {
     pub text: String,
 }
 
-/// The fields that say what an installed package offers and needs.
-const FIELDS: [&str; 10] = [
+/// The fields that say what an installed package offers and needs; the last
+/// two are here because apt tells packages of one version apart by them.
+const FIELDS: [&str; 12] = [
     "Package",
     "Version",
     "Architecture",
@@ -26,6 +27,8 @@ const FIELDS: [&str; 10] = [
     "Depends",
     "Conflicts",
     "Breaks",
+    "Replaces",
+    "Installed-Size",
 ];
 
 impl BaseList {

@@ -14,9 +14,10 @@ use std::time::{Duration, SystemTime};
 
 use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::parse::stream::{
-    MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
+    GoodChecksum, MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
 };
 use sequoia_openpgp::policy::StandardPolicy;
+use sequoia_openpgp::types::RevocationStatus;
 use sequoia_openpgp::{Cert, KeyHandle};
 
 use crate::base::Epoch;
@@ -58,6 +59,8 @@ pub fn verify(message: &[u8], pinned: &[Cert], at: Epoch) -> Result<Signed, Sign
     let policy = StandardPolicy::at(time);
     let helper = Pinned {
         certs: pinned,
+        policy: &policy,
+        time,
         key: None,
     };
     let refuse =
@@ -80,7 +83,23 @@ fn moment(at: Epoch) -> SystemTime {
 
 struct Pinned<'c> {
     certs: &'c [Cert],
+    policy: &'c StandardPolicy<'c>,
+    time: SystemTime,
     key: Option<String>,
+}
+
+impl Pinned<'_> {
+    // Sequoia judges a key at the moment of the signature. An index is also
+    // refused once its key has expired or was revoked, as apt does.
+    fn still_signs(&self, good: &GoodChecksum<'_>) -> bool {
+        let Ok(cert) = good.ka.cert().with_policy(self.policy, self.time) else {
+            return false;
+        };
+        let is_revoked = matches!(cert.revocation_status(), RevocationStatus::Revoked(_));
+        let mut keys = cert.keys().alive().revoked(false).for_signing();
+        let signer = good.ka.key().fingerprint();
+        !is_revoked && keys.any(|key| key.key().fingerprint() == signer)
+    }
 }
 
 impl VerificationHelper for Pinned<'_> {
@@ -96,7 +115,13 @@ impl VerificationHelper for Pinned<'_> {
             };
             for result in results {
                 match result {
-                    Ok(good) => self.key = Some(good.ka.cert().fingerprint().to_hex()),
+                    Ok(good) if self.still_signs(&good) => {
+                        self.key = Some(good.ka.cert().fingerprint().to_hex());
+                    }
+                    Ok(good) => refusals.push(format!(
+                        "the key {} has expired or was revoked",
+                        good.ka.cert().fingerprint()
+                    )),
                     Err(error) => refusals.push(error.to_string()),
                 }
             }

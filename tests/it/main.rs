@@ -3,6 +3,7 @@
 mod archive;
 mod cli;
 mod identity;
+mod lock;
 mod render;
 mod sample;
 mod seal;
