@@ -292,7 +292,7 @@ fn a_fault_in_the_passwords_shows_none_of_them() {
     .unwrap();
     let refused = refusal(folder.path(), &plan()).to_string();
     assert!(
-        !refused.contains("sentinel") && refused.contains("line 5"),
+        !refused.contains("sentinel") && refused.contains("line 6"),
         "{refused}"
     );
 }

@@ -141,5 +141,10 @@ pub fn accepts(command: &mut Command) -> String {
 
 pub fn run(command: &mut Command) -> Output {
     let output = command.output();
-    output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    output.unwrap_or_else(|error| {
+        panic!(
+            "{command:?}: {error}; these tests need openssl, shellcheck, dash, busybox, curl, wget, \
+             cloud-init and python3-yaml"
+        )
+    })
 }
