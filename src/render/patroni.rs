@@ -195,10 +195,13 @@ pub fn max_connections(plan: &Plan) -> u32 {
 
 /// YAML with a line that says what it is.
 pub fn yaml(path: &str, title: &str, value: &impl Serialize) -> Result<String, RenderError> {
-    let text = serde_yaml::to_string(value).map_err(|error| RenderError::Yaml {
-        path: path.to_owned(),
-        message: error.to_string(),
-    })?;
+    // A value stays on its line, however long: people search these files.
+    let options = serde_yaml::ser_options! { prefer_block_scalars: false };
+    let text =
+        serde_yaml::to_string_with_options(value, options).map_err(|error| RenderError::Yaml {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
     Ok(format!("# {title}\n{text}"))
 }
 
@@ -320,7 +323,7 @@ fn postgresql(site: &Site<'_>) -> Result<Postgresql, RenderError> {
             ("unix_socket_directories", socket_directory),
         ]),
         pg_hba: pg_hba(site),
-        pg_ident: vec![format!("pgbundle {user} pgbouncer")],
+        pg_ident: vec![format!("pgbundle {user} pgbouncer_lookup")],
     })
 }
 
@@ -337,7 +340,7 @@ fn login(username: &'static str) -> Login {
 fn pg_hba(site: &Site<'_>) -> Vec<String> {
     let mut lines = vec![
         "local all postgres peer".to_owned(),
-        "local all pgbouncer peer map=pgbundle".to_owned(),
+        "local all pgbouncer_lookup peer map=pgbundle".to_owned(),
         "local all all scram-sha-256".to_owned(),
         "local replication replicator scram-sha-256".to_owned(),
     ];
@@ -348,7 +351,7 @@ fn pg_hba(site: &Site<'_>) -> Vec<String> {
         ));
         lines.push(format!("hostssl all rewind {network} scram-sha-256"));
     }
-    lines.push("hostssl all replicator,rewind,pgbouncer all reject".to_owned());
+    lines.push("hostssl all replicator,rewind,pgbouncer_lookup all reject".to_owned());
     lines.push("hostssl all all all scram-sha-256".to_owned());
     lines
 }

@@ -4,7 +4,7 @@ use minijinja::context;
 
 use super::draft::Draft;
 use super::site::{Site, socket};
-use super::{RenderError, patroni, places};
+use super::{RenderError, patroni, places, postgres};
 use crate::bundle::assignment::{Health, Service, Uptake};
 
 /// The service's name in reports.
@@ -47,6 +47,7 @@ fn settings(site: &Site<'_>) -> Result<String, RenderError> {
     site.fill(
         "postgres/pgbouncer.ini.j2",
         context! {
+            sql => postgres::POST_BOOTSTRAP,
             name => site.node.name.as_str(),
             user => site.component("pgbouncer")?.user.as_str(),
             socket_directory => site.path("postgres_socket")?,
