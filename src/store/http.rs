@@ -448,10 +448,10 @@ fn copy_in(
         });
     }
     match store.put_expected(&place.to_string(), file, sha256, size) {
-        Err(StoreError::Mismatch { found, .. }) => Err(HttpError::WrongDigest {
+        Err(StoreError::Mismatch { difference, .. }) => Err(HttpError::WrongDigest {
             place: place.clone(),
             wanted: sha256,
-            found,
+            found: difference.found,
         }),
         other => Ok(other?),
     }

@@ -47,21 +47,12 @@ pub enum StoreError {
     #[error("the store has no blob {0}; fetch it, or import a store that has it")]
     Missing(Sha256),
     /// The file under the blob's name holds something else.
-    #[error(
-        "{} was altered: it should be {wanted_size} bytes with digest {wanted}, and is {found_size} bytes with digest {found}; it was moved to {}, fetch it again",
-        path.display(), aside.display()
-    )]
+    #[error("{} was altered: it {difference}; it was moved to {}, fetch it again", path.display(), aside.display())]
     Altered {
         /// Where the blob was.
         path: PathBuf,
-        /// The digest it is named by.
-        wanted: Sha256,
-        /// The size it should have.
-        wanted_size: u64,
-        /// The digest of what is there.
-        found: Sha256,
-        /// The size of what is there.
-        found_size: u64,
+        /// What it was to be and what it is.
+        difference: Box<Difference>,
         /// Where it is now.
         aside: PathBuf,
     },
@@ -74,20 +65,12 @@ pub enum StoreError {
         wanted: Sha256,
     },
     /// What was to be put in is not what it was said to be.
-    #[error(
-        "{name} is {found_size} bytes with digest {found}, not {wanted_size} bytes with digest {wanted}"
-    )]
+    #[error("{name} {difference}")]
     Mismatch {
         /// What it is called where it came from.
         name: String,
-        /// The digest it should have.
-        wanted: Sha256,
-        /// The size it should have.
-        wanted_size: u64,
-        /// The digest it has.
-        found: Sha256,
-        /// The size it has.
-        found_size: u64,
+        /// What it was to be and what it is.
+        difference: Box<Difference>,
     },
     /// A file of the store cannot be read or written.
     #[error("cannot {action} {}: {source}", path.display())]
@@ -107,6 +90,20 @@ pub enum StoreError {
         /// What is wrong with it, and what to do.
         reason: String,
     },
+}
+
+/// What bytes were to be, and what they are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is {found_size} bytes with digest {found}, not {wanted_size} bytes with digest {wanted}")]
+pub struct Difference {
+    /// The digest they should have.
+    pub wanted: Sha256,
+    /// The size they should have.
+    pub wanted_size: u64,
+    /// The digest they have.
+    pub found: Sha256,
+    /// The size they have.
+    pub found_size: u64,
 }
 
 pub(crate) fn failed(
@@ -168,23 +165,21 @@ impl Store {
         if (found, found_size) == (sha256, size) {
             return Ok(Blob::proven(path, sha256, size));
         }
-        // The name may be right and the size that was asked for wrong.
-        if found == sha256 {
-            return Err(StoreError::Mismatch {
-                name: path.display().to_string(),
-                wanted: sha256,
-                wanted_size: size,
-                found,
-                found_size,
-            });
-        }
-        let aside = self.set_aside(&path)?;
-        Err(StoreError::Altered {
-            path,
+        let difference = Box::new(Difference {
             wanted: sha256,
             wanted_size: size,
             found,
             found_size,
+        });
+        // The name may be right and the size that was asked for wrong.
+        if found == sha256 {
+            let name = path.display().to_string();
+            return Err(StoreError::Mismatch { name, difference });
+        }
+        let aside = self.set_aside(&path)?;
+        Err(StoreError::Altered {
+            path,
+            difference,
             aside,
         })
     }
@@ -251,10 +246,12 @@ impl Store {
         }
         Err(StoreError::Mismatch {
             name: name.to_owned(),
-            wanted: sha256,
-            wanted_size: size,
-            found,
-            found_size,
+            difference: Box::new(Difference {
+                wanted: sha256,
+                wanted_size: size,
+                found,
+                found_size,
+            }),
         })
     }
 

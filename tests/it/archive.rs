@@ -1,7 +1,7 @@
 //! Bundles and seed images, judged by the tools that will read them.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
