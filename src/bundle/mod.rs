@@ -19,3 +19,9 @@
 
 pub mod assignment;
 pub mod manifest;
+#[cfg(feature = "workstation")]
+pub mod sbom;
+#[cfg(feature = "workstation")]
+pub mod seal;
+pub mod sign;
+pub mod verify;
