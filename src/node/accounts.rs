@@ -19,23 +19,35 @@ impl Accounts {
             let bytes = read_if_there(&host.path(path))?.unwrap_or_default();
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
-        Ok(Self { passwd: read("/etc/passwd")?, group: read("/etc/group")? })
+        Ok(Self {
+            passwd: read("/etc/passwd")?,
+            group: read("/etc/group")?,
+        })
     }
 
     /// Numbers for the names of `access`.
     pub fn rights(&self, access: &Access) -> Result<Rights, Stop> {
         let unknown = |kind: &str, name: &str| {
-            Stop::World(format!("the host has no {kind} `{name}`; a package should have made it"))
+            Stop::World(format!(
+                "the host has no {kind} `{name}`; a package should have made it"
+            ))
         };
-        let user = number(&self.passwd, &access.owner).ok_or_else(|| unknown("user", &access.owner))?;
-        let group = number(&self.group, &access.group).ok_or_else(|| unknown("group", &access.group))?;
-        Ok(Rights { owner: Some((user, group)), mode: access.mode.bits() })
+        let user =
+            number(&self.passwd, &access.owner).ok_or_else(|| unknown("user", &access.owner))?;
+        let group =
+            number(&self.group, &access.group).ok_or_else(|| unknown("group", &access.group))?;
+        Ok(Rights {
+            owner: Some((user, group)),
+            mode: access.mode.bits(),
+        })
     }
 }
 
 /// The third field of the line whose first field is `name`: uid or gid.
 fn number(text: &str, name: &str) -> Option<u32> {
-    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+    let line = text
+        .lines()
+        .find(|line| line.split(':').next() == Some(name))?;
     line.split(':').nth(2)?.parse().ok()
 }
 

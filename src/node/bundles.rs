@@ -11,39 +11,10 @@ use super::host::{Host, require_json};
 use super::narrator::{Narrator, Wait};
 use super::stop::Stop;
 use super::transport::{self, Miss};
-use crate::base::{Architecture, ClusterName, Role};
+use super::unpacker;
 use crate::bundle::assignment::Assignment;
 use crate::bundle::manifest::Manifest;
 use crate::seed::identity::{DeliverySource, Identity, PinnedBundle};
-
-/// What a bundle's manifest must say to be this host's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Expectations {
-    /// The operator's signing key, PEM.
-    pub signer: String,
-    /// The cluster's name.
-    pub cluster: ClusterName,
-    /// The cluster's random identity.
-    pub cluster_id: String,
-    /// The role that was pinned.
-    pub role: Role,
-    /// The profile.
-    pub profile: String,
-    /// The architecture.
-    pub architecture: Architecture,
-}
-
-/// Opens a bundle whose digest has been checked: the manifest's signature,
-/// then every file, then the expectations; nothing else is written.
-pub trait Unpack {
-    /// Unpacks `file` into the folder `destination`, which does not exist yet.
-    fn unpack_verified(
-        &self,
-        file: &Path,
-        expectations: &Expectations,
-        destination: &Path,
-    ) -> Result<Manifest, String>;
-}
 
 /// One role's bundle, unpacked and read.
 pub struct RoleBundle {
@@ -65,9 +36,15 @@ impl RoleBundle {
     /// layer by its path, or among the plain files by its digest.
     pub fn content(&self, file: &crate::bundle::assignment::File) -> PathBuf {
         let node = &self.assignment.node;
-        let rendered = self.folder.join(format!("cluster/nodes/{node}/files{}", file.path));
+        let rendered = self
+            .folder
+            .join(format!("cluster/nodes/{node}/files{}", file.path));
         let plain = self.folder.join(format!("packages/files/{}", file.sha256));
-        if rendered.exists() || !plain.exists() { rendered } else { plain }
+        if rendered.exists() || !plain.exists() {
+            rendered
+        } else {
+            plain
+        }
     }
 }
 
@@ -95,7 +72,11 @@ pub fn read(host: &Host, identity: &Identity) -> Result<Vec<RoleBundle>, Stop> {
                 pinned.role, assignment.role, assignment.node
             )));
         }
-        bundles.push(RoleBundle { folder, manifest, assignment });
+        bundles.push(RoleBundle {
+            folder,
+            manifest,
+            assignment,
+        });
     }
     bundles.sort_by_key(|bundle| bundle.assignment.role);
     Ok(bundles)
@@ -105,7 +86,6 @@ pub fn read(host: &Host, identity: &Identity) -> Result<Vec<RoleBundle>, Stop> {
 pub fn bring_all(
     host: &Host,
     narrator: &mut Narrator,
-    unpack: &dyn Unpack,
     identity: &Identity,
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
@@ -115,8 +95,11 @@ pub fn bring_all(
     loop {
         let mut waits = Vec::new();
         for pinned in missing(host, identity) {
-            match bring_one(host, unpack, identity, pinned)? {
-                None => narrator.say(&format!("{} bundle {} is here", pinned.role, pinned.file.sha256)),
+            match bring_one(host, identity, pinned)? {
+                None => narrator.say(&format!(
+                    "{} bundle {} is here",
+                    pinned.role, pinned.file.sha256
+                )),
                 Some(places) => waits.push(Wait {
                     what: format!("the {} bundle ({})", pinned.role, pinned.file.path),
                     of: places,
@@ -137,23 +120,26 @@ pub fn bring_all(
 }
 
 fn still_missing(waits: &[Wait]) -> String {
-    let lines = waits.iter().map(|wait| format!("{} came from none of: {}", wait.what, wait.of));
+    let lines = waits
+        .iter()
+        .map(|wait| format!("{} came from none of: {}", wait.what, wait.of));
     lines.collect::<Vec<_>>().join("\n")
 }
 
 /// None when it is unpacked, else where it was looked for in vain.
 fn bring_one(
     host: &Host,
-    unpack: &dyn Unpack,
     identity: &Identity,
     pinned: &PinnedBundle,
 ) -> Result<Option<String>, Stop> {
-    let file = host.state("bundles").join(format!("{}.tar.gz", pinned.role));
+    let file = host
+        .state("bundles")
+        .join(format!("{}.tar.gz", pinned.role));
     let mut places = Vec::new();
     for source in &identity.sources {
         match transport::bring(host, source, &pinned.file, &file) {
             Ok(()) => {
-                open(host, unpack, identity, pinned, &file)?;
+                open(host, identity, pinned, &file)?;
                 return Ok(None);
             }
             Err(Miss::Absent { place, reason }) => places.push(format!("{place} ({reason})")),
@@ -161,36 +147,28 @@ fn bring_one(
             Err(ours @ Miss::NotWritten { .. }) => return Err(Stop::World(ours.to_string())),
         }
     }
-    if identity.sources.iter().any(|source| matches!(source, DeliverySource::Media)) || !places.is_empty() {
+    if identity
+        .sources
+        .iter()
+        .any(|source| matches!(source, DeliverySource::Media))
+        || !places.is_empty()
+    {
         return Ok(Some(places.join("; ")));
     }
-    Err(Stop::Input("the identity names no source of bundles".to_owned()))
+    Err(Stop::Input(
+        "the identity names no source of bundles".to_owned(),
+    ))
 }
 
-fn open(
-    host: &Host,
-    unpack: &dyn Unpack,
-    identity: &Identity,
-    pinned: &PinnedBundle,
-    file: &Path,
-) -> Result<(), Stop> {
+fn open(host: &Host, identity: &Identity, pinned: &PinnedBundle, file: &Path) -> Result<(), Stop> {
     let folder = folder_of(host, pinned);
     let new = folder.with_extension("new");
-    let world = |fault: std::io::Error| Stop::World(format!("cannot clear `{}`: {fault}", new.display()));
+    let world =
+        |fault: std::io::Error| Stop::World(format!("cannot clear `{}`: {fault}", new.display()));
     if new.exists() {
         fs::remove_dir_all(&new).map_err(world)?;
     }
-    let expectations = Expectations {
-        signer: identity.signer.clone(),
-        cluster: identity.cluster.clone(),
-        cluster_id: identity.cluster_id.clone(),
-        role: pinned.role,
-        profile: identity.profile.clone(),
-        architecture: identity.architecture.clone(),
-    };
-    unpack
-        .unpack_verified(file, &expectations, &new)
-        .map_err(|fault| Stop::refuse(format!("the {} bundle: {fault}", pinned.role)))?;
+    unpacker::unpack(file, identity, pinned, &new)?;
     durable::sync_tree(&new)?;
     durable::rename(&new, &folder)?;
     durable::remove(file)?;

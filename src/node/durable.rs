@@ -34,7 +34,11 @@ pub struct NotWritten {
 }
 
 fn naming<T>(result: io::Result<T>, action: &'static str, path: &Path) -> Result<T, NotWritten> {
-    result.map_err(|source| NotWritten { action, path: path.to_owned(), source })
+    result.map_err(|source| NotWritten {
+        action,
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Replaces `path` by `bytes`; what others see is the old content or the new.
@@ -48,7 +52,11 @@ fn write_beside(path: &Path, bytes: &[u8], rights: Rights) -> io::Result<()> {
     let new = beside(path);
     remove_if_there(&new)?;
     // 0600 until owner and content are right: a secret is never wider than its final mode.
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     file.write_all(bytes)?;
     own(&new, rights)?;
     file.sync_all()?;
@@ -127,14 +135,22 @@ pub fn sync_tree(folder: &Path) -> Result<(), NotWritten> {
         if path.is_dir() {
             sync_tree(&path)?;
         } else {
-            naming(File::open(&path).and_then(|file| file.sync_all()), "sync", &path)?;
+            naming(
+                File::open(&path).and_then(|file| file.sync_all()),
+                "sync",
+                &path,
+            )?;
         }
     }
     sync_folder(folder)
 }
 
 fn sync_folder(folder: &Path) -> Result<(), NotWritten> {
-    naming(File::open(folder).and_then(|folder| folder.sync_all()), "sync", folder)
+    naming(
+        File::open(folder).and_then(|folder| folder.sync_all()),
+        "sync",
+        folder,
+    )
 }
 
 fn sync_parent(path: &Path) -> Result<(), NotWritten> {
@@ -156,7 +172,10 @@ mod tests {
         fs::write(beside(&path), "left by a power cut").unwrap();
         write(&path, b"new", Rights::own(0o600)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
+            0o600
+        );
         assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
     }
 

@@ -121,7 +121,11 @@ fn decide(host: &Host, settings: &Settings) -> Result<Start, Stop> {
     let cluster = Cluster { host, settings };
     let answers = cluster.ask_others()?;
     let disk = wal::read(&folder);
-    let remembered = if disk == Disk::Empty { Held::Beginning } else { Held::HoldsData };
+    let remembered = if disk == Disk::Empty {
+        Held::Beginning
+    } else {
+        Held::HoldsData
+    };
     let start = match disk {
         Disk::Empty => cluster.start_empty(held, answers.first())?,
         Disk::Of(owner) => cluster.go_on(owner, answers.first())?,
@@ -134,7 +138,14 @@ fn decide(host: &Host, settings: &Settings) -> Result<Start, Stop> {
     };
     // A disk that was lost once has held data for ever after.
     if remembered != held && held != Held::HoldsData {
-        marker::write(&folder, &Marker { state: remembered, ..mine }, None)?;
+        marker::write(
+            &folder,
+            &Marker {
+                state: remembered,
+                ..mine
+            },
+            None,
+        )?;
     }
     Ok(start)
 }
@@ -147,12 +158,21 @@ struct Cluster<'a> {
 impl Cluster<'_> {
     fn me(&self) -> Result<&Member, Stop> {
         let name = &self.settings.name;
-        let mine = self.settings.members.iter().find(|member| member.name == *name);
+        let mine = self
+            .settings
+            .members
+            .iter()
+            .find(|member| member.name == *name);
         mine.ok_or_else(|| Stop::Input(format!("`{SETTINGS}` does not list its own member {name}")))
     }
 
     fn etcdctl<'w>(&self, endpoint: &str, words: impl IntoIterator<Item = &'w str>) -> Call {
-        let below = |path: &PathBuf| self.host.path(&path.display().to_string()).display().to_string();
+        let below = |path: &PathBuf| {
+            self.host
+                .path(&path.display().to_string())
+                .display()
+                .to_string()
+        };
         let mut arguments = vec![
             format!("--endpoints={endpoint}"),
             format!("--cacert={}", below(&self.settings.ca)),
@@ -162,47 +182,84 @@ impl Cluster<'_> {
             "--command-timeout=3s".to_owned(),
         ];
         arguments.extend(words.into_iter().map(str::to_owned));
-        Call::new("etcdctl", arguments).with("ETCDCTL_API", "3").within(Duration::from_secs(10))
+        Call::new("etcdctl", arguments)
+            .with("ETCDCTL_API", "3")
+            .within(Duration::from_secs(10))
     }
 
     fn list(&self, endpoint: &str) -> Result<Option<Listing>, Stop> {
-        let answer = self.host.system.ask(&self.etcdctl(endpoint, ["member", "list", "-w", "json"]))?;
+        let answer = self
+            .host
+            .system
+            .ask(&self.etcdctl(endpoint, ["member", "list", "-w", "json"]))?;
         if !answer.succeeded() {
             return Ok(None);
         }
         serde_json::from_str(&answer.output)
             .map(Some)
-            .map_err(|fault| Stop::World(format!("the member list of {endpoint} cannot be read: {fault}")))
+            .map_err(|fault| {
+                Stop::World(format!(
+                    "the member list of {endpoint} cannot be read: {fault}"
+                ))
+            })
     }
 
     /// The lists of all others that answer; those with a quorum behind them first.
     fn ask_others(&self) -> Result<Vec<(String, Listing)>, Stop> {
         let mut answers = Vec::new();
-        for other in self.settings.members.iter().filter(|member| member.name != self.settings.name) {
+        for other in self
+            .settings
+            .members
+            .iter()
+            .filter(|member| member.name != self.settings.name)
+        {
             if let Some(listing) = self.list(&other.client_url)? {
                 // A linearised read first makes the list that follows current.
                 let healthy = self.is_healthy(&other.client_url)?;
-                let listing = if healthy { self.list(&other.client_url)?.unwrap_or(listing) } else { listing };
+                let listing = if healthy {
+                    self.list(&other.client_url)?.unwrap_or(listing)
+                } else {
+                    listing
+                };
                 answers.push((!healthy, other.client_url.clone(), listing));
             }
         }
         answers.sort_by_key(|(unhealthy, ..)| *unhealthy);
-        let mut ids = answers.iter().map(|(_, _, listing)| listing.header.cluster_id);
+        let mut ids = answers
+            .iter()
+            .map(|(_, _, listing)| listing.header.cluster_id);
         let first = ids.next();
         if ids.any(|id| Some(id) != first) {
-            return Err(Stop::refuse("the other members are of two different etcd clusters; look at each with `etcdctl member list`"));
+            return Err(Stop::refuse(
+                "the other members are of two different etcd clusters; look at each with `etcdctl member list`",
+            ));
         }
-        Ok(answers.into_iter().map(|(_, endpoint, listing)| (endpoint, listing)).collect())
+        Ok(answers
+            .into_iter()
+            .map(|(_, endpoint, listing)| (endpoint, listing))
+            .collect())
     }
 
     fn is_healthy(&self, endpoint: &str) -> Result<bool, Stop> {
-        Ok(self.host.system.ask(&self.etcdctl(endpoint, ["endpoint", "health"]))?.succeeded())
+        Ok(self
+            .host
+            .system
+            .ask(&self.etcdctl(endpoint, ["endpoint", "health"]))?
+            .succeeded())
     }
 
     fn statically(&self, state: &'static str, reason: impl Into<String>) -> Start {
-        let members = self.settings.members.iter().map(|m| format!("{}={}", m.name, m.peer_url));
+        let members = self
+            .settings
+            .members
+            .iter()
+            .map(|m| format!("{}={}", m.name, m.peer_url));
         let cluster = members.collect::<Vec<_>>().join(",");
-        Start { state, cluster, reason: reason.into() }
+        Start {
+            state,
+            cluster,
+            reason: reason.into(),
+        }
     }
 
     fn go_on(&self, owner: wal::Owner, answer: Option<&(String, Listing)>) -> Result<Start, Stop> {
@@ -212,12 +269,18 @@ impl Cluster<'_> {
             let cluster = listing.header.cluster_id;
             if owner.cluster != cluster {
                 return Err(Stop::refuse(format!(
-                    "`{folder}` is of etcd cluster {:x}, {endpoint} is of {cluster:x}; {remedy}", owner.cluster
+                    "`{folder}` is of etcd cluster {:x}, {endpoint} is of {cluster:x}; {remedy}",
+                    owner.cluster
                 )));
             }
-            if !listing.members.iter().any(|member| member.id == owner.member) {
+            if !listing
+                .members
+                .iter()
+                .any(|member| member.id == owner.member)
+            {
                 return Err(Stop::refuse(format!(
-                    "`{folder}` is of member {:x}, which was removed from the cluster; {remedy}", owner.member
+                    "`{folder}` is of member {:x}, which was removed from the cluster; {remedy}",
+                    owner.member
                 )));
             }
         }
@@ -229,7 +292,10 @@ impl Cluster<'_> {
             return self.start_in_silence(held);
         };
         let me = self.me()?;
-        let listed = listing.members.iter().find(|member| member.peer_urls.contains(&me.peer_url));
+        let listed = listing
+            .members
+            .iter()
+            .find(|member| member.peer_urls.contains(&me.peer_url));
         match listed {
             Some(listed) if listed.client_urls.is_empty() && listed.name.is_empty() => {
                 self.join(listing, "listed by `member add`, never started")
@@ -256,22 +322,35 @@ impl Cluster<'_> {
         let mut pairs = Vec::new();
         for listed in &listing.members {
             let mine = listed.peer_urls.contains(&me.peer_url);
-            let name = if mine { &self.settings.name } else { &listed.name };
+            let name = if mine {
+                &self.settings.name
+            } else {
+                &listed.name
+            };
             if name.is_empty() {
                 let url = listed.peer_urls.join(" ");
-                return Err(Stop::World(format!("another member ({url}) was added and has not started yet; waiting for it")));
+                return Err(Stop::World(format!(
+                    "another member ({url}) was added and has not started yet; waiting for it"
+                )));
             }
             pairs.extend(listed.peer_urls.iter().map(|url| format!("{name}={url}")));
         }
         pairs.sort();
-        Ok(Start { state: "existing", cluster: pairs.join(","), reason: reason.to_owned() })
+        Ok(Start {
+            state: "existing",
+            cluster: pairs.join(","),
+            reason: reason.to_owned(),
+        })
     }
 
     /// Takes the member that lost its disk off the list and adds it again.
     fn replace(&self, endpoint: &str) -> Result<Start, Stop> {
         let lease = self.take_lock(endpoint)?;
         let replaced = self.replace_locked(endpoint);
-        let released = self.host.system.run(&self.etcdctl(endpoint, ["lease", "revoke", &lease]));
+        let released = self
+            .host
+            .system
+            .run(&self.etcdctl(endpoint, ["lease", "revoke", &lease]));
         let start = replaced?;
         released?;
         Ok(start)
@@ -280,27 +359,44 @@ impl Cluster<'_> {
     fn replace_locked(&self, endpoint: &str) -> Result<Start, Stop> {
         let me = self.me()?;
         let listing = self.list_or_fail(endpoint)?;
-        let mine = listing.members.iter().find(|member| member.peer_urls.contains(&me.peer_url));
+        let mine = listing
+            .members
+            .iter()
+            .find(|member| member.peer_urls.contains(&me.peer_url));
         self.check_quorum(&listing, mine)?;
         if let Some(mine) = mine {
             let id = format!("{:x}", mine.id);
-            self.host.system.run(&self.etcdctl(endpoint, ["member", "remove", &id]))?;
+            self.host
+                .system
+                .run(&self.etcdctl(endpoint, ["member", "remove", &id]))?;
         }
         let url = format!("--peer-urls={}", me.peer_url);
-        self.host.system.run(&self.etcdctl(endpoint, ["member", "add", &self.settings.name, &url]))?;
-        self.join(&self.list_or_fail(endpoint)?, "its disk was lost: removed and added again")
+        self.host
+            .system
+            .run(&self.etcdctl(endpoint, ["member", "add", &self.settings.name, &url]))?;
+        self.join(
+            &self.list_or_fail(endpoint)?,
+            "its disk was lost: removed and added again",
+        )
     }
 
     fn list_or_fail(&self, endpoint: &str) -> Result<Listing, Stop> {
-        self.list(endpoint)?.ok_or_else(|| Stop::World(format!("{endpoint} no longer answers")))
+        self.list(endpoint)?
+            .ok_or_else(|| Stop::World(format!("{endpoint} no longer answers")))
     }
 
     /// A majority of the full list must be healthy without this member.
     fn check_quorum(&self, listing: &Listing, mine: Option<&Listed>) -> Result<(), Stop> {
         let total = listing.members.len() + usize::from(mine.is_none());
         let mut healthy = 0;
-        for other in listing.members.iter().filter(|other| mine.is_none_or(|mine| mine.id != other.id)) {
-            let Some(url) = other.client_urls.first() else { continue };
+        for other in listing
+            .members
+            .iter()
+            .filter(|other| mine.is_none_or(|mine| mine.id != other.id))
+        {
+            let Some(url) = other.client_urls.first() else {
+                continue;
+            };
             healthy += usize::from(self.is_healthy(url)?);
         }
         let majority = total / 2 + 1;
@@ -314,15 +410,29 @@ impl Cluster<'_> {
 
     /// A key with a lease: it is gone after a minute if this program is cut off.
     fn take_lock(&self, endpoint: &str) -> Result<String, Stop> {
-        let granted = self.host.system.run(&self.etcdctl(endpoint, ["lease", "grant", "60"]))?;
-        let lease = granted.output.split_whitespace().nth(1).unwrap_or_default().to_owned();
+        let granted = self
+            .host
+            .system
+            .run(&self.etcdctl(endpoint, ["lease", "grant", "60"]))?;
+        let lease = granted
+            .output
+            .split_whitespace()
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned();
         let put = format!("put {LOCK} {} --lease={lease}", self.settings.name);
-        let call = self.etcdctl(endpoint, ["txn"]).reading(format!("create(\"{LOCK}\") = \"0\"\n\n{put}\n\n\n"));
+        let call = self
+            .etcdctl(endpoint, ["txn"])
+            .reading(format!("create(\"{LOCK}\") = \"0\"\n\n{put}\n\n\n"));
         let answer: Answer = self.host.system.run(&call)?;
         if answer.output.starts_with("SUCCESS") {
             return Ok(lease);
         }
-        self.host.system.run(&self.etcdctl(endpoint, ["lease", "revoke", &lease]))?;
-        Err(Stop::World(format!("another member is being replaced (etcd key {LOCK}); waiting for it")))
+        self.host
+            .system
+            .run(&self.etcdctl(endpoint, ["lease", "revoke", &lease]))?;
+        Err(Stop::World(format!(
+            "another member is being replaced (etcd key {LOCK}); waiting for it"
+        )))
     }
 }

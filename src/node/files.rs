@@ -12,8 +12,8 @@ use super::facts;
 use super::host::Host;
 use super::pending;
 use super::stop::Stop;
-use crate::bundle::assignment::{Access, Directory, Service, Stage, Uptake};
 use crate::base::Sha256;
+use crate::bundle::assignment::{Access, Directory, Service, Stage, Uptake};
 use crate::seed::identity::Identity;
 
 /// A file as it is wanted, wherever its content comes from.
@@ -58,13 +58,21 @@ impl Wanted<'_> {
     /// Installs it; who must take it up is remembered first.
     fn install(&self, host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
         for service in all_services(bundles).filter(|s| self.services.contains(&s.name)) {
-            let uptake = if self.is_certificate { service.on_certificate } else { service.on_change };
+            let uptake = if self.is_certificate {
+                service.on_certificate
+            } else {
+                service.on_change
+            };
             // systemd reads a unit's own file at its start alone.
             let is_unit = self.path.starts_with("/etc/systemd/");
             let uptake = if is_unit { Uptake::Restart } else { uptake };
             pending::add(host, &service.unit, uptake)?;
         }
-        Ok(durable::write(&self.place, &self.content, self.rights(host)?)?)
+        Ok(durable::write(
+            &self.place,
+            &self.content,
+            self.rights(host)?,
+        )?)
     }
 }
 
@@ -75,20 +83,27 @@ fn differs(metadata: &fs::Metadata, wanted: &Rights) -> Option<String> {
     }
     let owner = (metadata.uid(), metadata.gid());
     match wanted.owner {
-        Some(right) if right != owner => {
-            Some(format!("belongs to {}:{}, wanted {}:{}", owner.0, owner.1, right.0, right.1))
-        }
+        Some(right) if right != owner => Some(format!(
+            "belongs to {}:{}, wanted {}:{}",
+            owner.0, owner.1, right.0, right.1
+        )),
         _ => None,
     }
 }
 
 /// Every service of every role, in the order in which they start.
 pub fn all_services(bundles: &[RoleBundle]) -> impl Iterator<Item = &Service> {
-    bundles.iter().flat_map(|bundle| &bundle.assignment.services)
+    bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.services)
 }
 
 /// All files of all roles, facts and secrets, in a fixed order.
-pub fn wanted<'a>(host: &Host, identity: &'a Identity, bundles: &'a [RoleBundle]) -> Result<Vec<Wanted<'a>>, Stop> {
+pub fn wanted<'a>(
+    host: &Host,
+    identity: &'a Identity,
+    bundles: &'a [RoleBundle],
+) -> Result<Vec<Wanted<'a>>, Stop> {
     let mut wanted = Vec::new();
     for bundle in bundles {
         for file in &bundle.assignment.files {
@@ -132,9 +147,14 @@ pub fn wanted<'a>(host: &Host, identity: &'a Identity, bundles: &'a [RoleBundle]
 /// Two roles may name the same file, but only with the same bytes.
 fn one_each(wanted: &mut Vec<Wanted>) -> Result<(), Stop> {
     wanted.sort_by(|a, b| a.path.cmp(b.path));
-    let clash = wanted.windows(2).find(|two| two[0].path == two[1].path && two[0].content != two[1].content);
+    let clash = wanted
+        .windows(2)
+        .find(|two| two[0].path == two[1].path && two[0].content != two[1].content);
     if let Some(two) = clash {
-        return Err(Stop::refuse(format!("two roles want `{}` with different content", two[0].path)));
+        return Err(Stop::refuse(format!(
+            "two roles want `{}` with different content",
+            two[0].path
+        )));
     }
     wanted.dedup_by(|a, b| a.path == b.path && a.services == b.services);
     Ok(())
@@ -147,17 +167,34 @@ fn content(path: &Path, digest: &Sha256) -> Result<Vec<u8>, Stop> {
     if Sha256::of(&bytes) == *digest {
         Ok(bytes)
     } else {
-        Err(Stop::refuse(format!("`{}` has changed since it was unpacked", path.display())))
+        Err(Stop::refuse(format!(
+            "`{}` has changed since it was unpacked",
+            path.display()
+        )))
     }
 }
 
 /// Installs the files that the package manager reads.
-pub fn install_before_packages(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Result<usize, Stop> {
-    install(host, bundles, wanted(host, identity, bundles)?.iter().filter(|w| w.before_packages))
+pub fn install_before_packages(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<usize, Stop> {
+    install(
+        host,
+        bundles,
+        wanted(host, identity, bundles)?
+            .iter()
+            .filter(|w| w.before_packages),
+    )
 }
 
 /// Installs everything that differs; returns how many did.
-pub fn install_all(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Result<usize, Stop> {
+pub fn install_all(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<usize, Stop> {
     for directory in directories(bundles) {
         let rights = Accounts::of(host)?.rights(&directory.access)?;
         if folder_difference(host, directory)?.is_some() {
@@ -184,22 +221,29 @@ fn install<'a>(
 
 /// The folders of all roles, in order.
 pub fn directories(bundles: &[RoleBundle]) -> impl Iterator<Item = &Directory> {
-    bundles.iter().flat_map(|bundle| &bundle.assignment.directories)
+    bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.directories)
 }
 
 /// What of a folder differs from what is wanted.
 pub fn folder_difference(host: &Host, directory: &Directory) -> Result<Option<String>, Stop> {
     match fs::metadata(directory.path.under(&host.root)) {
-        Ok(metadata) if metadata.is_dir() => {
-            Ok(differs(&metadata, &Accounts::of(host)?.rights(&directory.access)?))
-        }
+        Ok(metadata) if metadata.is_dir() => Ok(differs(
+            &metadata,
+            &Accounts::of(host)?.rights(&directory.access)?,
+        )),
         Ok(_) => Ok(Some("is not a folder".to_owned())),
         Err(_) => Ok(Some("is missing".to_owned())),
     }
 }
 
 /// Every file and folder that is not as wanted, with the reason.
-pub fn differences(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
+pub fn differences(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<Vec<String>, Stop> {
     let mut found = Vec::new();
     for directory in directories(bundles) {
         if let Some(difference) = folder_difference(host, directory)? {

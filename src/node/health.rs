@@ -37,8 +37,13 @@ pub fn wait_for_all(
             return Ok(());
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let still = waits.iter().map(|wait| format!("{} from {}", wait.what, wait.of));
-            return Err(Stop::World(format!("still waiting for {}", still.collect::<Vec<_>>().join("; "))));
+            let still = waits
+                .iter()
+                .map(|wait| format!("{} from {}", wait.what, wait.of));
+            return Err(Stop::World(format!(
+                "still waiting for {}",
+                still.collect::<Vec<_>>().join("; ")
+            )));
         }
         thread::sleep(PAUSE);
     }
@@ -50,14 +55,26 @@ pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<(String, St
     for bundle in bundles {
         for service in &bundle.assignment.services {
             let (what, of, serves) = match &service.health {
-                Health::Http { url, status, waits_for } => {
+                Health::Http {
+                    url,
+                    status,
+                    waits_for,
+                } => {
                     let answered = ask_http(host, &bundle.authorities(), url);
-                    let said = answered.as_ref().map_or_else(Clone::clone, |code| format!("answered {code}"));
-                    (waits_for, format!("{} at {url}, which {said}", service.name), answered == Ok(*status))
+                    let said = answered
+                        .as_ref()
+                        .map_or_else(Clone::clone, |code| format!("answered {code}"));
+                    (
+                        waits_for,
+                        format!("{} at {url}, which {said}", service.name),
+                        answered == Ok(*status),
+                    )
                 }
-                Health::Tcp { address, waits_for } => {
-                    (waits_for, format!("{} at {address}", service.name), accepts(address))
-                }
+                Health::Tcp { address, waits_for } => (
+                    waits_for,
+                    format!("{} at {address}", service.name),
+                    accepts(address),
+                ),
                 Health::UnitActive { waits_for } => {
                     let state = services::active_state(host, &service.unit)?;
                     (waits_for, service.unit.clone(), state == "active")
@@ -73,7 +90,9 @@ pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<(String, St
 
 fn ask_http(host: &Host, authorities: &Path, url: &str) -> Result<u16, String> {
     let own = own_certificate(host);
-    let own = own.as_ref().map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+    let own = own
+        .as_ref()
+        .map(|(certificate, key)| (certificate.as_path(), key.as_path()));
     let trust = Trust::Only { authorities, own };
     let agent = http::agent(trust, LIMIT).map_err(|fault| format!("cannot be asked: {fault}"))?;
     match agent.get(url).call() {
@@ -91,7 +110,9 @@ struct OwnCertificate {
 /// The certificate with which this node shows who it is, where it has one.
 fn own_certificate(host: &Host) -> Option<(PathBuf, PathBuf)> {
     let files = ["/etc/pgbundle/etcd.json", "/etc/pgbundle/bootstrap.json"];
-    let own = files.iter().find_map(|path| read_json::<OwnCertificate>(&host.path(path)).ok().flatten())?;
+    let own = files
+        .iter()
+        .find_map(|path| read_json::<OwnCertificate>(&host.path(path)).ok().flatten())?;
     let below = |path: &Path| host.path(&path.display().to_string());
     Some((below(&own.certificate), below(&own.key)))
 }
@@ -99,7 +120,8 @@ fn own_certificate(host: &Host) -> Option<(PathBuf, PathBuf)> {
 /// Whether a connection to `address:port` is accepted within a second.
 pub fn accepts(address: &str) -> bool {
     let address: Option<SocketAddr> = address.parse().ok();
-    address.is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
+    address
+        .is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
 }
 
 #[cfg(test)]

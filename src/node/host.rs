@@ -35,9 +35,12 @@ impl Host<'_> {
 
     /// The host's clock.
     pub fn now(&self) -> Epoch {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
-        Epoch::from_seconds(seconds).unwrap_or_else(|_| Epoch::from_seconds(0).expect("1970 is a time"))
+        Epoch::from_seconds(seconds)
+            .unwrap_or_else(|_| Epoch::from_seconds(0).expect("1970 is a time"))
     }
 }
 
@@ -46,7 +49,10 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Stop> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(fault) => Err(Stop::World(format!("cannot read `{}`: {fault}", path.display()))),
+        Err(fault) => Err(Stop::World(format!(
+            "cannot read `{}`: {fault}",
+            path.display()
+        ))),
     }
 }
 
@@ -54,10 +60,15 @@ pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Stop> {
 ///
 /// The fault names the line and column, never the content: it may be secret.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Stop> {
-    let Some(bytes) = read_if_there(path)? else { return Ok(None) };
+    let Some(bytes) = read_if_there(path)? else {
+        return Ok(None);
+    };
     serde_json::from_slice(&bytes).map(Some).map_err(|fault| {
         let (line, column) = (fault.line(), fault.column());
-        Stop::Input(format!("`{}` cannot be read: fault at line {line}, column {column}", path.display()))
+        Stop::Input(format!(
+            "`{}` cannot be read: fault at line {line}, column {column}",
+            path.display()
+        ))
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, PemItem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 use ureq::{Agent, Error};
@@ -65,12 +65,18 @@ pub fn agent(trust: Trust, limit: Duration) -> Result<Agent, TrustFault> {
         .timeout_recv_response(Some(limit))
         .timeout_per_read(Some(limit))
         .build();
-    Ok(Agent::with_parts(settings, DefaultConnector::default(), GetentResolver))
+    Ok(Agent::with_parts(
+        settings,
+        DefaultConnector::default(),
+        GetentResolver,
+    ))
 }
 
 fn private(authorities: &Path, own: Option<(&Path, &Path)>) -> Result<TlsConfig, TrustFault> {
     let roots = certificates(authorities)?;
-    let own = own.map(|(certificate, key)| client(certificate, key)).transpose()?;
+    let own = own
+        .map(|(certificate, key)| client(certificate, key))
+        .transpose()?;
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::Specific(Arc::new(roots)))
         .client_cert(own)
@@ -92,29 +98,50 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, TrustFault> {
             _ => None,
         })
         .collect();
-    if found.is_empty() { Err(unusable(path, "certificate")) } else { Ok(found) }
+    if found.is_empty() {
+        Err(unusable(path, "certificate"))
+    } else {
+        Ok(found)
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TrustFault> {
-    std::fs::read(path)
-        .map_err(|source| TrustFault::Unreadable { path: path.display().to_string(), source })
+    std::fs::read(path).map_err(|source| TrustFault::Unreadable {
+        path: path.display().to_string(),
+        source,
+    })
 }
 
 fn unusable(path: &Path, wanted: &'static str) -> TrustFault {
-    TrustFault::Unusable { path: path.display().to_string(), wanted }
+    TrustFault::Unusable {
+        path: path.display().to_string(),
+        wanted,
+    }
 }
 
 #[derive(Debug)]
 struct GetentResolver;
 
 impl Resolver for GetentResolver {
-    fn resolve(&self, uri: &Uri, _: &Config, limit: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        _: &Config,
+        limit: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().ok_or(Error::HostNotFound)?;
-        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let default = if uri.scheme_str() == Some("https") {
+            443
+        } else {
+            80
+        };
         let port = uri.port_u16().unwrap_or(default);
         let found = addresses(&Real, host, *limit.after).ok_or(Error::HostNotFound)?;
         let mut resolved = self.empty();
-        found.into_iter().take(16).for_each(|address| resolved.push(SocketAddr::new(address, port)));
+        found
+            .into_iter()
+            .take(16)
+            .for_each(|address| resolved.push(SocketAddr::new(address, port)));
         Ok(resolved)
     }
 }
@@ -126,9 +153,15 @@ fn addresses(system: &dyn System, host: &str, limit: Duration) -> Option<Vec<IpA
         return Some(vec![address]);
     }
     let limit = limit.min(Duration::from_secs(20));
-    let answer = system.run(&Call::new("getent", ["ahosts", host]).within(limit)).ok()?;
+    let answer = system
+        .run(&Call::new("getent", ["ahosts", host]).within(limit))
+        .ok()?;
     let mut found: Vec<IpAddr> = Vec::new();
-    for address in answer.output.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok()) {
+    for address in answer
+        .output
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+    {
         if !found.contains(&address) {
             found.push(address);
         }
@@ -144,10 +177,20 @@ mod tests {
     #[test]
     fn asks_getent_for_names_and_nobody_for_addresses() {
         let system = Recorded::default();
-        system.answer("getent ahosts mirror", 0, "10.0.0.1  STREAM mirror\n10.0.0.1  DGRAM\nfd00::1  STREAM\n");
+        system.answer(
+            "getent ahosts mirror",
+            0,
+            "10.0.0.1  STREAM mirror\n10.0.0.1  DGRAM\nfd00::1  STREAM\n",
+        );
         let limit = Duration::from_secs(1);
         let found = addresses(&system, "mirror", limit).unwrap();
-        assert_eq!(found, ["10.0.0.1".parse::<IpAddr>().unwrap(), "fd00::1".parse().unwrap()]);
+        assert_eq!(
+            found,
+            [
+                "10.0.0.1".parse::<IpAddr>().unwrap(),
+                "fd00::1".parse().unwrap()
+            ]
+        );
         system.take();
         assert_eq!(addresses(&system, "[fd00::2]", limit).unwrap().len(), 1);
         assert!(system.take().is_empty());

@@ -20,7 +20,9 @@ pub enum Verdict {
 
 /// Judges a planted document against the stored one.
 pub fn judge(stored: Option<&Identity>, planted: &Identity) -> Result<Verdict, Stop> {
-    let Some(stored) = stored else { return Ok(Verdict::Take) };
+    let Some(stored) = stored else {
+        return Ok(Verdict::Take);
+    };
     let others = [
         ("cluster", stored.cluster.as_str(), planted.cluster.as_str()),
         ("cluster id", &stored.cluster_id, &planted.cluster_id),
@@ -40,7 +42,9 @@ pub fn judge(stored: Option<&Identity>, planted: &Identity) -> Result<Verdict, S
 
 fn differs(what: &str, mine: &str, theirs: &str) -> String {
     let (mine, theirs) = (mine.replace('\n', ""), theirs.replace('\n', ""));
-    format!("the planted identity has {what} `{theirs}`, this host was made with `{mine}`; a host that is to change sides is made anew")
+    format!(
+        "the planted identity has {what} `{theirs}`, this host was made with `{mine}`; a host that is to change sides is made anew"
+    )
 }
 
 fn judge_generation(stored: &Identity, planted: &Identity) -> Result<Verdict, Stop> {
@@ -52,9 +56,13 @@ fn judge_generation(stored: &Identity, planted: &Identity) -> Result<Verdict, St
         return Ok(Verdict::Same);
     }
     Err(Stop::refuse(if theirs == mine {
-        format!("the planted identity differs from the stored one but has its generation, {mine}; a newer one needs a higher number")
+        format!(
+            "the planted identity differs from the stored one but has its generation, {mine}; a newer one needs a higher number"
+        )
     } else {
-        format!("the planted identity has generation {theirs}, this host has {mine}; an older one is never taken back")
+        format!(
+            "the planted identity has generation {theirs}, this host has {mine}; an older one is never taken back"
+        )
     }))
 }
 
@@ -118,7 +126,13 @@ pub mod tests {
         };
         assert!(refused(|i| i.generation = 1).contains("never taken back"));
         assert!(refused(|i| i.profile = "other".to_owned()).contains("higher number"));
-        assert!(refused(|i| { i.cluster_id = "ff".to_owned(); i.generation = 9 }).contains("cluster id"));
+        assert!(
+            refused(|i| {
+                i.cluster_id = "ff".to_owned();
+                i.generation = 9
+            })
+            .contains("cluster id")
+        );
         assert!(refused(|i| i.node = "db-2".parse().unwrap()).contains("db-2"));
         assert!(refused(|i| i.signer = "another".to_owned()).contains("signing key"));
     }

@@ -106,29 +106,49 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
     if allowed.exists() {
         durable::remove(&allowed)?;
     } else {
-        let said: Vec<_> = settings.peers.iter().map(|peer| (peer.name.clone(), ask(host, &settings, peer))).collect();
+        let said: Vec<_> = settings
+            .peers
+            .iter()
+            .map(|peer| (peer.name.clone(), ask(host, &settings, peer)))
+            .collect();
         judge(&marker, settings.generation, &said)?;
     }
-    marker::write(&folder, &Marker { state: Held::Beginning, ..marker }, None)?;
+    marker::write(
+        &folder,
+        &Marker {
+            state: Held::Beginning,
+            ..marker
+        },
+        None,
+    )?;
     let fault = Command::new(settings.bin_directory.join("initdb"))
         .arg("-D")
         .arg(&folder)
         .args(&settings.initdb)
         .exec();
-    Err(Stop::World(format!("cannot run initdb in `{}`: {fault}", settings.bin_directory.display())))
+    Err(Stop::World(format!(
+        "cannot run initdb in `{}`: {fault}",
+        settings.bin_directory.display()
+    )))
 }
 
 fn our_marker(settings: &Settings, folder: &Path) -> Result<Marker, Stop> {
     let place = folder.display();
-    let marker = marker::read(folder)?
-        .ok_or_else(|| Stop::refuse(format!("`{place}` has no marker; `pgbundle-node up` writes it")))?;
+    let marker = marker::read(folder)?.ok_or_else(|| {
+        Stop::refuse(format!(
+            "`{place}` has no marker; `pgbundle-node up` writes it"
+        ))
+    })?;
     if marker.cluster_id != settings.cluster_id {
         return Err(Stop::refuse(format!(
-            "`{place}` belongs to cluster {} ({})", marker.cluster, marker.cluster_id
+            "`{place}` belongs to cluster {} ({})",
+            marker.cluster, marker.cluster_id
         )));
     }
     if !marker::is_empty(folder) {
-        return Err(Stop::refuse(format!("`{place}` is not empty; nothing was touched")));
+        return Err(Stop::refuse(format!(
+            "`{place}` is not empty; nothing was touched"
+        )));
     }
     Ok(marker)
 }
@@ -137,7 +157,9 @@ fn our_marker(settings: &Settings, folder: &Path) -> Result<Marker, Stop> {
 pub fn judge(marker: &Marker, generation: u64, said: &[(String, Said)]) -> Result<(), Stop> {
     let mut reasons = Vec::new();
     if marker.state == Held::HoldsData {
-        reasons.push("this node's marker says that its data folder held data of the cluster".to_owned());
+        reasons.push(
+            "this node's marker says that its data folder held data of the cluster".to_owned(),
+        );
     }
     let first = generation == 1 && marker.state == Held::Empty;
     for (name, said) in said {
@@ -161,16 +183,29 @@ pub fn judge(marker: &Marker, generation: u64, said: &[(String, Said)]) -> Resul
 
 fn agent(host: &Host, settings: &Settings) -> Result<ureq::Agent, String> {
     let below = |path: &Path| host.path(&path.display().to_string());
-    let (ca, certificate, key) = (below(&settings.ca), below(&settings.certificate), below(&settings.key));
-    let trust = Trust::Only { authorities: &ca, own: Some((&certificate, &key)) };
+    let (ca, certificate, key) = (
+        below(&settings.ca),
+        below(&settings.certificate),
+        below(&settings.key),
+    );
+    let trust = Trust::Only {
+        authorities: &ca,
+        own: Some((&certificate, &key)),
+    };
     http::agent(trust, LIMIT).map_err(|fault| fault.to_string())
 }
 
 /// Asks a peer's Patroni whether it holds data.
 pub fn ask(host: &Host, settings: &Settings, peer: &Peer) -> Said {
     let answer = agent(host, settings).and_then(|agent| {
-        let mut response = agent.get(format!("{}/patroni", peer.patroni_url)).call().map_err(|fault| fault.to_string())?;
-        response.body_mut().read_to_string().map_err(|fault| fault.to_string())
+        let mut response = agent
+            .get(format!("{}/patroni", peer.patroni_url))
+            .call()
+            .map_err(|fault| fault.to_string())?;
+        response
+            .body_mut()
+            .read_to_string()
+            .map_err(|fault| fault.to_string())
     });
     match answer {
         Ok(body) => read_answer(&body),
@@ -185,7 +220,10 @@ fn read_answer(body: &str) -> Said {
     };
     let state = status["state"].as_str().unwrap_or("unknown");
     match status.get("database_system_identifier") {
-        Some(id) => Said::Holds(format!("system identifier {}", id.as_str().unwrap_or("unknown"))),
+        Some(id) => Said::Holds(format!(
+            "system identifier {}",
+            id.as_str().unwrap_or("unknown")
+        )),
         None if matches!(state, "running" | "starting" | "stopping" | "restarting") => {
             Said::Holds(format!("PostgreSQL is {state}"))
         }
@@ -202,10 +240,17 @@ fn allowance(folder: &Path) -> PathBuf {
 pub fn allow(host: &Host, cluster: &str) -> Result<(), Stop> {
     let settings = settings(host)?;
     if cluster != settings.cluster {
-        return Err(Stop::Input(format!("this node is of cluster `{}`, not `{cluster}`", settings.cluster)));
+        return Err(Stop::Input(format!(
+            "this node is of cluster `{}`, not `{cluster}`",
+            settings.cluster
+        )));
     }
     let path = allowance(&folder(host, &settings));
-    Ok(durable::write(&path, b"allowed by the operator, once\n", Rights::own(0o644))?)
+    Ok(durable::write(
+        &path,
+        b"allowed by the operator, once\n",
+        Rights::own(0o644),
+    )?)
 }
 
 /// Before Patroni starts: remembers data that is there, and puts aside what a
@@ -215,18 +260,36 @@ pub fn mark(host: &Host) -> Result<String, Stop> {
     let folder = folder(host, &settings);
     let Some(marker) = marker::read(&folder)? else {
         return if marker::is_empty(&folder) {
-            Err(Stop::World(format!("`{}` has no marker yet; `pgbundle-node up` writes it", folder.display())))
+            Err(Stop::World(format!(
+                "`{}` has no marker yet; `pgbundle-node up` writes it",
+                folder.display()
+            )))
         } else {
-            Err(Stop::refuse(format!("`{}` holds data that this cluster did not write", folder.display())))
+            Err(Stop::refuse(format!(
+                "`{}` holds data that this cluster did not write",
+                folder.display()
+            )))
         };
     };
     if marker.cluster_id != settings.cluster_id {
-        return Err(Stop::refuse(format!("`{}` belongs to cluster {} ({})", folder.display(), marker.cluster, marker.cluster_id)));
+        return Err(Stop::refuse(format!(
+            "`{}` belongs to cluster {} ({})",
+            folder.display(),
+            marker.cluster,
+            marker.cluster_id
+        )));
     }
     match marker.state {
         Held::HoldsData => Ok("the folder holds data of this cluster".to_owned()),
         Held::Empty if folder.join("PG_VERSION").exists() => {
-            marker::write(&folder, &Marker { state: Held::HoldsData, ..marker }, None)?;
+            marker::write(
+                &folder,
+                &Marker {
+                    state: Held::HoldsData,
+                    ..marker
+                },
+                None,
+            )?;
             Ok("the folder holds data of this cluster now".to_owned())
         }
         Held::Empty => Ok("nothing was ever here".to_owned()),
@@ -234,28 +297,49 @@ pub fn mark(host: &Host) -> Result<String, Stop> {
     }
 }
 
-fn finish_or_put_aside(host: &Host, settings: &Settings, folder: &Path, marker: Marker) -> Result<String, Stop> {
+fn finish_or_put_aside(
+    host: &Host,
+    settings: &Settings,
+    folder: &Path,
+    marker: Marker,
+) -> Result<String, Stop> {
     if settings.etcd.is_empty() || settings.initialize_key.is_empty() {
         return Ok("a first start was begun here; `etcd` and `initialize_key` are not set, so its end cannot be told".to_owned());
     }
     let agent = agent(host, settings).map_err(Stop::World)?;
     let found = Initialize::read(&agent, settings)?;
     if found.as_ref().is_some_and(|found| !found.value.is_empty()) {
-        let state = if folder.join("PG_VERSION").exists() { Held::HoldsData } else { marker.state };
+        let state = if folder.join("PG_VERSION").exists() {
+            Held::HoldsData
+        } else {
+            marker.state
+        };
         marker::write(folder, &Marker { state, ..marker }, None)?;
         return Ok("the first start was completed".to_owned());
     }
     for peer in &settings.peers {
         if let Said::Holds(why) = ask(host, settings, peer) {
-            return Err(Stop::refuse(format!("a first start was cut off here, and {} holds data ({why})", peer.name)));
+            return Err(Stop::refuse(format!(
+                "a first start was cut off here, and {} holds data ({why})",
+                peer.name
+            )));
         }
     }
     let aside = put_aside(host, folder)?;
     if let Some(found) = found {
         found.remove(&agent)?;
     }
-    marker::write(folder, &Marker { state: Held::Empty, ..marker }, None)?;
-    Ok(format!("a first start was cut off before its end: {aside}, and the cluster may begin again"))
+    marker::write(
+        folder,
+        &Marker {
+            state: Held::Empty,
+            ..marker
+        },
+        None,
+    )?;
+    Ok(format!(
+        "a first start was cut off before its end: {aside}, and the cluster may begin again"
+    ))
 }
 
 fn put_aside(host: &Host, folder: &Path) -> Result<String, Stop> {
@@ -283,19 +367,26 @@ impl Initialize {
         for endpoint in &settings.etcd {
             match post(agent, endpoint, "range", &json!({ "key": key })) {
                 Ok(answer) => {
-                    let found = answer["kvs"].as_array().and_then(|found| found.first()).cloned();
+                    let found = answer["kvs"]
+                        .as_array()
+                        .and_then(|found| found.first())
+                        .cloned();
                     return Ok(found.map(|found| Self {
                         endpoint: endpoint.clone(),
                         key,
                         value: found["value"].as_str().unwrap_or_default().to_owned(),
-                        revision: found["mod_revision"].as_str().unwrap_or_default().to_owned(),
+                        revision: found["mod_revision"]
+                            .as_str()
+                            .unwrap_or_default()
+                            .to_owned(),
                     }));
                 }
                 Err(fault) => faults.push(format!("{endpoint}: {fault}")),
             }
         }
         Err(Stop::World(format!(
-            "a first start was begun here and no etcd says whether it ended ({})", faults.join("; ")
+            "a first start was begun here and no etcd says whether it ended ({})",
+            faults.join("; ")
         )))
     }
 
@@ -308,15 +399,24 @@ impl Initialize {
         if answer["succeeded"] == json!(true) {
             Ok(())
         } else {
-            Err(Stop::World("Patroni's initialise key changed meanwhile".to_owned()))
+            Err(Stop::World(
+                "Patroni's initialise key changed meanwhile".to_owned(),
+            ))
         }
     }
 }
 
 fn post(agent: &ureq::Agent, endpoint: &str, verb: &str, body: &Value) -> Result<Value, String> {
-    let request = agent.post(format!("{endpoint}/v3/kv/{verb}")).header("Content-Type", "application/json");
-    let mut response = request.send(body.to_string()).map_err(|fault| fault.to_string())?;
-    let text = response.body_mut().read_to_string().map_err(|fault| fault.to_string())?;
+    let request = agent
+        .post(format!("{endpoint}/v3/kv/{verb}"))
+        .header("Content-Type", "application/json");
+    let mut response = request
+        .send(body.to_string())
+        .map_err(|fault| fault.to_string())?;
+    let text = response
+        .body_mut()
+        .read_to_string()
+        .map_err(|fault| fault.to_string())?;
     if response.status() != 200 {
         return Err(format!("answered {}", response.status()));
     }
@@ -328,11 +428,19 @@ mod tests {
     use super::*;
 
     fn marker(state: Held) -> Marker {
-        Marker { cluster: "demo".into(), cluster_id: "00".into(), node: "db-1".into(), state }
+        Marker {
+            cluster: "demo".into(),
+            cluster_id: "00".into(),
+            node: "db-1".into(),
+            state,
+        }
     }
 
     fn said(said: Said) -> Vec<(String, Said)> {
-        vec![("db-2".to_owned(), Said::Nothing), ("db-3".to_owned(), said)]
+        vec![
+            ("db-2".to_owned(), Said::Nothing),
+            ("db-3".to_owned(), said),
+        ]
     }
 
     #[test]
@@ -352,8 +460,14 @@ mod tests {
     fn reads_what_patroni_says() {
         let waiting = r#"{"state": "uninitialized", "role": "uninitialized", "patroni": {"version": "3.0.2"}}"#;
         assert_eq!(read_answer(waiting), Said::Nothing);
-        assert!(matches!(read_answer(r#"{"state":"stopped","database_system_identifier":"7"}"#), Said::Holds(_)));
-        assert!(matches!(read_answer(r#"{"state":"running"}"#), Said::Holds(_)));
+        assert!(matches!(
+            read_answer(r#"{"state":"stopped","database_system_identifier":"7"}"#),
+            Said::Holds(_)
+        ));
+        assert!(matches!(
+            read_answer(r#"{"state":"running"}"#),
+            Said::Holds(_)
+        ));
         assert!(matches!(read_answer("<html>"), Said::Silent(_)));
     }
 }

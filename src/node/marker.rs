@@ -88,7 +88,12 @@ pub fn foreign(folder: &Path, mine: &Marker) -> Result<Option<String>, Stop> {
         Some(marker) if marker.is_of(mine) => None,
         Some(marker) => Some(format!(
             "`{place}` belongs to node {} of cluster {} ({}), not to {} of {} ({}); nothing was touched: move it away, or give this host its own identity",
-            marker.node, marker.cluster, marker.cluster_id, mine.node, mine.cluster, mine.cluster_id
+            marker.node,
+            marker.cluster,
+            marker.cluster_id,
+            mine.node,
+            mine.cluster,
+            mine.cluster_id
         )),
         None if is_empty(folder) => None,
         None => Some(format!(
@@ -112,12 +117,25 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         assert_eq!(foreign(&folder, &mine).unwrap(), None);
         fs::write(folder.join("PG_VERSION"), "15\n").unwrap();
-        assert!(foreign(&folder, &mine).unwrap().unwrap().contains("did not write"));
+        assert!(
+            foreign(&folder, &mine)
+                .unwrap()
+                .unwrap()
+                .contains("did not write")
+        );
         write(&folder, &mine, None).unwrap();
         assert_eq!(foreign(&folder, &mine).unwrap(), None);
-        let other = Marker { cluster_id: "ff".to_owned(), ..mine.clone() };
+        let other = Marker {
+            cluster_id: "ff".to_owned(),
+            ..mine.clone()
+        };
         write(&folder, &other, None).unwrap();
-        assert!(foreign(&folder, &mine).unwrap().unwrap().contains("belongs to node db-1"));
+        assert!(
+            foreign(&folder, &mine)
+                .unwrap()
+                .unwrap()
+                .contains("belongs to node db-1")
+        );
         assert_eq!(fs::read(folder.join("PG_VERSION")).unwrap(), b"15\n");
     }
 }

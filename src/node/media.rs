@@ -45,12 +45,19 @@ pub fn mount<'a>(host: &'a Host<'a>, label: &str) -> Result<Option<Mounted<'a>>,
     let folder = host.path("/run/pgbundle/media").join(label);
     durable::folder(&folder, Rights::own(0o700))?;
     let place = folder.display().to_string();
-    let unmounted = host.system.ask(&Call::new("mountpoint", ["-q", place.as_str()]))?;
+    let unmounted = host
+        .system
+        .ask(&Call::new("mountpoint", ["-q", place.as_str()]))?;
     if unmounted.succeeded() {
         // Left by a program that was ended while it read.
         host.system.run(&Call::new("umount", [place.as_str()]))?;
     }
-    let options = ["-o", "ro,nosuid,nodev,noexec", device.as_str(), place.as_str()];
+    let options = [
+        "-o",
+        "ro,nosuid,nodev,noexec",
+        device.as_str(),
+        place.as_str(),
+    ];
     host.system.run(&Call::new("mount", options))?;
     Ok(Some(Mounted { host, folder }))
 }
@@ -65,10 +72,16 @@ mod tests {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         system.answer("blkid -L PGBUNDLE", 0, "/dev/vdb\n");
         system.answer("mountpoint", 32, "");
-        let host = Host { root: folder.path().to_owned(), system: &system };
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &system,
+        };
         drop(mount(&host, "PGBUNDLE").unwrap().unwrap());
         let calls = system.take();
-        assert!(calls[2].starts_with("mount -o ro,nosuid,nodev,noexec /dev/vdb "), "{calls:?}");
+        assert!(
+            calls[2].starts_with("mount -o ro,nosuid,nodev,noexec /dev/vdb "),
+            "{calls:?}"
+        );
         assert!(calls[3].starts_with("umount "), "{calls:?}");
         system.answer("blkid -L cidata", 2, "");
         assert!(mount(&host, "cidata").unwrap().is_none());

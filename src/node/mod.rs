@@ -41,6 +41,7 @@ pub mod stop;
 pub mod system;
 pub mod transport;
 pub mod units;
+pub mod unpacker;
 pub mod up;
 pub mod verify;
 pub mod wal;

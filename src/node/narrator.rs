@@ -132,7 +132,11 @@ impl<'a> Narrator<'a> {
     pub fn end(&mut self, changed: bool) -> Result<(), Stop> {
         let step = self.report.step.clone();
         self.say(if changed { "done" } else { "nothing to do" });
-        self.report.done.push(Done { step, changed, at: self.host.now() });
+        self.report.done.push(Done {
+            step,
+            changed,
+            at: self.host.now(),
+        });
         self.report.waiting.clear();
         self.save()
     }
@@ -143,10 +147,22 @@ impl<'a> Narrator<'a> {
             return Ok(());
         }
         let known = std::mem::replace(&mut self.report.waiting, waiting);
-        for wait in self.report.waiting.iter().filter(|wait| !known.contains(wait)) {
-            self.say(&format!("waiting for {} from {} since {}", wait.what, wait.of, wait.since));
+        for wait in self
+            .report
+            .waiting
+            .iter()
+            .filter(|wait| !known.contains(wait))
+        {
+            self.say(&format!(
+                "waiting for {} from {} since {}",
+                wait.what, wait.of, wait.since
+            ));
         }
-        self.report.state = if self.report.waiting.is_empty() { State::Working } else { State::Waiting };
+        self.report.state = if self.report.waiting.is_empty() {
+            State::Working
+        } else {
+            State::Waiting
+        };
         self.save()
     }
 
@@ -162,14 +178,18 @@ impl<'a> Narrator<'a> {
                     Stop::Refused(_) | Stop::Input(_) => State::Refused,
                 };
                 self.report.faults = stop.reasons();
-                self.report.faults.iter().for_each(|fault| self.say(&format!("error: {fault}")));
+                self.report
+                    .faults
+                    .iter()
+                    .for_each(|fault| self.say(&format!("error: {fault}")));
             }
         }
         self.save()
     }
 
     fn save(&self) -> Result<(), Stop> {
-        let mut bytes = serde_json::to_vec_pretty(&self.report).expect("a report has only text keys");
+        let mut bytes =
+            serde_json::to_vec_pretty(&self.report).expect("a report has only text keys");
         bytes.push(b'\n');
         durable::write(&self.host.state("report.json"), &bytes, Rights::own(0o640))?;
         Ok(())

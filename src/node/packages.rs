@@ -41,7 +41,9 @@ impl PackageManager {
     pub fn of(family: Family) -> Result<Self, Stop> {
         match family {
             Family::Deb => Ok(Self::Apt),
-            Family::Rpm => Err(Stop::refuse("this program installs deb packages only; the bundle is of the rpm family")),
+            Family::Rpm => Err(Stop::refuse(
+                "this program installs deb packages only; the bundle is of the rpm family",
+            )),
         }
     }
 
@@ -82,16 +84,31 @@ impl PackageManager {
         for folder in ["apt/lists/partial", "apt/cache/archives/partial"] {
             durable::folder(&host.state(folder), Rights::own(0o755))?;
         }
-        let line = format!("deb [trusted=yes] file:{} ./\n", repository::folder(host).display());
-        durable::write(&host.state("apt/sources.list"), line.as_bytes(), Rights::own(0o644))?;
+        let line = format!(
+            "deb [trusted=yes] file:{} ./\n",
+            repository::folder(host).display()
+        );
+        durable::write(
+            &host.state("apt/sources.list"),
+            line.as_bytes(),
+            Rights::own(0o644),
+        )?;
         host.system.run(&self.read_index_call(host))?;
         Ok(())
     }
 
     /// Simulates the whole transaction; an error holds the manager's own words.
-    pub fn simulate(self, host: &Host, names: &[String]) -> Result<Result<Transaction, String>, Stop> {
+    pub fn simulate(
+        self,
+        host: &Host,
+        names: &[String],
+    ) -> Result<Result<Transaction, String>, Stop> {
         let answer = host.system.ask(&self.simulate_call(host, names))?;
-        Ok(if answer.succeeded() { Ok(transaction(&answer)) } else { Err(answer.complaint()) })
+        Ok(if answer.succeeded() {
+            Ok(transaction(&answer))
+        } else {
+            Err(answer.complaint())
+        })
     }
 
     /// Installed packages that are newer than the bundles', as `name have > locked`.
@@ -99,7 +116,9 @@ impl PackageManager {
         let installed = installed(host)?;
         let mut newer = Vec::new();
         for entry in entries(bundles) {
-            let Some((_, have)) = installed.iter().find(|(name, _)| *name == entry.name) else { continue };
+            let Some((_, have)) = installed.iter().find(|(name, _)| *name == entry.name) else {
+                continue;
+            };
             if *have != entry.version && self.is_newer(host, have, &entry.version)? {
                 newer.push(format!("{} {have} > {}", entry.name, entry.version));
             }
@@ -117,7 +136,9 @@ impl PackageManager {
 pub fn installed(host: &Host) -> Result<Vec<(String, String)>, Stop> {
     let admin = format!("--admindir={}", host.path("/var/lib/dpkg").display());
     let format = "-f=${db:Status-Abbrev} ${Package} ${Version}\\n";
-    let answer = host.system.run(&Call::new("dpkg-query", [admin.as_str(), "-W", format]))?;
+    let answer = host
+        .system
+        .run(&Call::new("dpkg-query", [admin.as_str(), "-W", format]))?;
     let parse = |line: &str| {
         let mut words = line.split_whitespace();
         (words.next()? == "ii").then_some(())?;
@@ -128,7 +149,10 @@ pub fn installed(host: &Host) -> Result<Vec<(String, String)>, Stop> {
 
 /// The packages of all roles, each once.
 pub fn entries(bundles: &[RoleBundle]) -> Vec<&PackageEntry> {
-    let mut entries: Vec<_> = bundles.iter().flat_map(|bundle| &bundle.manifest.package_list).collect();
+    let mut entries: Vec<_> = bundles
+        .iter()
+        .flat_map(|bundle| &bundle.manifest.package_list)
+        .collect();
     entries.sort();
     entries.dedup();
     entries
@@ -136,7 +160,10 @@ pub fn entries(bundles: &[RoleBundle]) -> Vec<&PackageEntry> {
 
 /// The names given to the package manager, each once.
 pub fn names(bundles: &[RoleBundle]) -> Vec<String> {
-    let mut names: Vec<_> = bundles.iter().flat_map(|b| b.assignment.packages.iter().cloned()).collect();
+    let mut names: Vec<_> = bundles
+        .iter()
+        .flat_map(|b| b.assignment.packages.iter().cloned())
+        .collect();
     names.sort();
     names.dedup();
     names
@@ -165,7 +192,9 @@ fn options(host: &Host) -> Vec<String> {
     if host.root.as_os_str() != "/" {
         options.extend(["-o".to_owned(), format!("RootDir={}", host.root.display())]);
     }
-    settings.into_iter().for_each(|setting| options.extend(["-o".to_owned(), setting]));
+    settings
+        .into_iter()
+        .for_each(|setting| options.extend(["-o".to_owned(), setting]));
     options
 }
 
@@ -182,12 +211,15 @@ fn transaction(answer: &Answer) -> Transaction {
     let mut in_downgrades = false;
     for line in answer.output.lines() {
         let mut words = line.split_whitespace();
-        in_downgrades = line.contains("will be DOWNGRADED") || (in_downgrades && line.starts_with(' '));
+        in_downgrades =
+            line.contains("will be DOWNGRADED") || (in_downgrades && line.starts_with(' '));
         match words.next() {
             Some("Inst") => transaction.installs.extend(words.next().map(str::to_owned)),
             Some("Remv" | "Purg") => transaction.removals.extend(words.next().map(str::to_owned)),
             Some(_) if in_downgrades && line.starts_with(' ') => {
-                transaction.downgrades.extend(line.split_whitespace().map(str::to_owned));
+                transaction
+                    .downgrades
+                    .extend(line.split_whitespace().map(str::to_owned));
             }
             _ => {}
         }
@@ -203,7 +235,11 @@ mod tests {
     fn reads_a_simulation() {
         let output = "Reading package lists...\nThe following packages will be DOWNGRADED:\n  libc6\n\
             0 upgraded, 1 newly installed\nInst libc6 [2.37] (2.36 x [amd64])\nRemv old [1]\nConf libc6 (2.36 x)\n";
-        let answer = Answer { status: Some(0), output: output.to_owned(), errors: String::new() };
+        let answer = Answer {
+            status: Some(0),
+            output: output.to_owned(),
+            errors: String::new(),
+        };
         let expected = Transaction {
             installs: vec!["libc6".to_owned()],
             removals: vec!["old".to_owned()],

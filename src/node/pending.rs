@@ -32,7 +32,11 @@ pub fn add(host: &Host, unit: &str, uptake: Uptake) -> Result<(), Stop> {
         _ => pending.units.insert(unit.to_owned(), uptake),
     };
     let bytes = serde_json::to_vec_pretty(&pending).expect("unit names are text");
-    Ok(durable::write(&host.state(FILE), &bytes, Rights::own(0o600))?)
+    Ok(durable::write(
+        &host.state(FILE),
+        &bytes,
+        Rights::own(0o600),
+    )?)
 }
 
 /// Everything was taken up.
@@ -48,7 +52,10 @@ mod tests {
     #[test]
     fn a_restart_is_never_forgotten_for_a_reload() {
         let folder = tempfile::tempdir().unwrap();
-        let host = Host { root: folder.path().to_owned(), system: &Real };
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &Real,
+        };
         add(&host, "a.service", Uptake::Reload).unwrap();
         add(&host, "a.service", Uptake::Restart).unwrap();
         add(&host, "a.service", Uptake::Reload).unwrap();

@@ -38,7 +38,12 @@ impl Fault {
 }
 
 /// Asks everything; waits for what may pass, refuses the rest.
-pub fn pass(host: &Host, narrator: &mut Narrator, identity: &Identity, bundles: &[RoleBundle]) -> Result<(), Stop> {
+pub fn pass(
+    host: &Host,
+    narrator: &mut Narrator,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<(), Stop> {
     let (begun, since) = (Instant::now(), host.now());
     loop {
         let passing = passing_faults(host, identity)?;
@@ -46,9 +51,17 @@ pub fn pass(host: &Host, narrator: &mut Narrator, identity: &Identity, bundles: 
             break;
         }
         if begun.elapsed() >= GRACE {
-            return refuse(passing.into_iter().chain(lasting_faults(host, identity, bundles)?));
+            return refuse(
+                passing
+                    .into_iter()
+                    .chain(lasting_faults(host, identity, bundles)?),
+            );
         }
-        let wait = |fault: &Fault| Wait { what: fault.text().to_owned(), of: "this host".to_owned(), since };
+        let wait = |fault: &Fault| Wait {
+            what: fault.text().to_owned(),
+            of: "this host".to_owned(),
+            since,
+        };
         narrator.waits(passing.iter().map(wait).collect())?;
         std::thread::sleep(Duration::from_secs(1));
     }
@@ -58,7 +71,11 @@ pub fn pass(host: &Host, narrator: &mut Narrator, identity: &Identity, bundles: 
 
 fn refuse(faults: impl Iterator<Item = Fault>) -> Result<(), Stop> {
     let reasons: Vec<String> = faults.map(|fault| fault.text().to_owned()).collect();
-    if reasons.is_empty() { Ok(()) } else { Err(Stop::Refused(reasons)) }
+    if reasons.is_empty() {
+        Ok(())
+    } else {
+        Err(Stop::Refused(reasons))
+    }
 }
 
 /// Faults that time may heal: the address and the clock.
@@ -66,7 +83,10 @@ pub fn passing_faults(host: &Host, identity: &Identity) -> Result<Vec<Fault>, St
     let address = identity.address.addr();
     let mut faults = Vec::new();
     if facts::interface_of(host, address)?.is_none() {
-        faults.push(Fault::Passing(format!("no interface carries {address}, the address of {}", identity.node)));
+        faults.push(Fault::Passing(format!(
+            "no interface carries {address}, the address of {}",
+            identity.node
+        )));
     }
     faults.extend(clock_fault(host, identity));
     Ok(faults)
@@ -84,7 +104,11 @@ fn clock_fault(host: &Host, identity: &Identity) -> Option<Fault> {
 }
 
 /// Faults that stay until somebody acts.
-pub fn lasting_faults(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Result<Vec<Fault>, Stop> {
+pub fn lasting_faults(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<Vec<Fault>, Stop> {
     let mut faults = Vec::new();
     faults.extend(os_faults(host, identity)?);
     faults.extend(space_fault(host, bundles)?);
@@ -106,10 +130,15 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
             found.id, found.version, wanted.id, wanted.version
         ));
     }
-    let machine = host.system.run(&Call::new("dpkg", ["--print-architecture"]))?;
+    let machine = host
+        .system
+        .run(&Call::new("dpkg", ["--print-architecture"]))?;
     let architecture = machine.output.trim();
     if architecture != identity.architecture.as_str() {
-        faults.push(format!("this host is {architecture}, the bundles are for {}", identity.architecture));
+        faults.push(format!(
+            "this host is {architecture}, the bundles are for {}",
+            identity.architecture
+        ));
     }
     Ok(faults)
 }
@@ -117,30 +146,52 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
 fn space_fault(host: &Host, bundles: &[RoleBundle]) -> Result<Option<String>, Stop> {
     let wanted_mib = repository::installed_kib(&repository::index(bundles)?) / 1024 + 64;
     let place = host.path("/usr");
-    let place = if place.exists() { place } else { host.root.clone() };
-    let system = statvfs(&place)
-        .map_err(|fault| Stop::World(format!("cannot ask `{}` for its space: {fault}", place.display())))?;
+    let place = if place.exists() {
+        place
+    } else {
+        host.root.clone()
+    };
+    let system = statvfs(&place).map_err(|fault| {
+        Stop::World(format!(
+            "cannot ask `{}` for its space: {fault}",
+            place.display()
+        ))
+    })?;
     let free_mib = system.f_bavail * system.f_frsize / (1 << 20);
-    Ok((free_mib < wanted_mib && !is_installed(host, bundles)?).then(|| {
-        format!("`{}` has {free_mib} MiB left, the packages take {wanted_mib} MiB", place.display())
-    }))
+    Ok(
+        (free_mib < wanted_mib && !is_installed(host, bundles)?).then(|| {
+            format!(
+                "`{}` has {free_mib} MiB left, the packages take {wanted_mib} MiB",
+                place.display()
+            )
+        }),
+    )
 }
 
 fn is_installed(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
     let installed = super::packages::installed(host)?;
-    Ok(names(bundles).iter().all(|name| installed.iter().any(|(have, _)| have == name)))
+    Ok(names(bundles)
+        .iter()
+        .all(|name| installed.iter().any(|(have, _)| have == name)))
 }
 
 fn port_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
     let listening = facts::listening_ports(host)?;
     let mut faults = Vec::new();
     for bundle in bundles {
-        let taken: Vec<_> = bundle.assignment.ports.iter().filter(|port| listening.contains(port)).collect();
+        let taken: Vec<_> = bundle
+            .assignment
+            .ports
+            .iter()
+            .filter(|port| listening.contains(port))
+            .collect();
         if taken.is_empty() || ours_run(host, std::slice::from_ref(bundle))? {
             continue;
         }
         let role = bundle.assignment.role;
-        faults.extend(taken.iter().map(|port| format!("TCP port {port}, which {role} needs, is taken by another program")));
+        faults.extend(taken.iter().map(|port| {
+            format!("TCP port {port}, which {role} needs, is taken by another program")
+        }));
     }
     Ok(faults)
 }
@@ -156,7 +207,11 @@ fn ours_run(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
     Ok(false)
 }
 
-fn data_faults(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
+fn data_faults(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<Vec<String>, Stop> {
     let mine = Marker::of(identity, Held::Empty);
     let mut faults = Vec::new();
     for data in bundles.iter().flat_map(|bundle| &bundle.assignment.data) {
@@ -167,12 +222,16 @@ fn data_faults(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Resu
 
 /// Simulates the whole transaction and puts its refusal in plain words.
 fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
-    let Some(bundle) = bundles.first() else { return Ok(Vec::new()) };
+    let Some(bundle) = bundles.first() else {
+        return Ok(Vec::new());
+    };
     let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
     let simulated = manager.simulate(host, &names(bundles))?;
     let trouble = match simulated {
-        Ok(transaction) if transaction.removals.is_empty() && transaction.downgrades.is_empty() => return Ok(Vec::new()),
+        Ok(transaction) if transaction.removals.is_empty() && transaction.downgrades.is_empty() => {
+            return Ok(Vec::new());
+        }
         Ok(transaction) => format!(
             "installing would remove [{}] and take back [{}]",
             transaction.removals.join(" "),
@@ -181,8 +240,9 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
         Err(words) => format!("the packages cannot be installed:\n{words}"),
     };
     let mut faults: Vec<String> = manager.newer_than(host, bundles)?;
-    faults.iter_mut().for_each(|newer| *newer = format!("this image is newer than the lock: {newer}"));
+    faults
+        .iter_mut()
+        .for_each(|newer| *newer = format!("this image is newer than the lock: {newer}"));
     faults.push(trouble);
     Ok(faults)
 }
-

@@ -30,21 +30,32 @@ pub fn index(bundles: &[RoleBundle]) -> Result<String, Stop> {
             }
         }
     }
-    Ok(stanzas.into_values().map(|stanza| stanza + "\n\n").collect())
+    Ok(stanzas
+        .into_values()
+        .map(|stanza| stanza + "\n\n")
+        .collect())
 }
 
 /// The file's name, and the stanza with `Filename` pointing into our pool.
 fn in_pool(stanza: &str) -> Option<(String, String)> {
     let line = stanza.lines().find(|line| line.starts_with("Filename:"))?;
-    let file = line["Filename:".len()..].trim().rsplit('/').next()?.to_owned();
+    let file = line["Filename:".len()..]
+        .trim()
+        .rsplit('/')
+        .next()?
+        .to_owned();
     let stanza = stanza.replacen(line, &format!("Filename: pool/{file}"), 1);
     Some((file, stanza))
 }
 
 /// KiB that the repository's packages take once installed.
 pub fn installed_kib(index: &str) -> u64 {
-    let sizes = index.lines().filter_map(|line| line.strip_prefix("Installed-Size:"));
-    sizes.filter_map(|size| size.trim().parse::<u64>().ok()).sum()
+    let sizes = index
+        .lines()
+        .filter_map(|line| line.strip_prefix("Installed-Size:"));
+    sizes
+        .filter_map(|size| size.trim().parse::<u64>().ok())
+        .sum()
 }
 
 /// Whether the repository lies as the bundles want it.
@@ -66,7 +77,11 @@ pub fn build(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
     }
     durable::sync_tree(&pool)?;
     let index = index(bundles)?;
-    durable::write(&folder(host).join("Packages"), index.as_bytes(), Rights::own(0o644))?;
+    durable::write(
+        &folder(host).join("Packages"),
+        index.as_bytes(),
+        Rights::own(0o644),
+    )?;
     Ok(())
 }
 
@@ -91,6 +106,9 @@ mod tests {
         assert_eq!(file, "a_1_amd64.deb");
         assert_eq!(stanza, "Package: a\nFilename: pool/a_1_amd64.deb\nSize: 3");
         assert_eq!(in_pool(""), None);
-        assert_eq!(installed_kib("Installed-Size: 12\nx: 1\nInstalled-Size: 30\n"), 42);
+        assert_eq!(
+            installed_kib("Installed-Size: 12\nx: 1\nInstalled-Size: 30\n"),
+            42
+        );
     }
 }

@@ -22,7 +22,9 @@ pub fn active_state(host: &Host, unit: &str) -> Result<String, Stop> {
 }
 
 fn is_enabled(host: &Host, unit: &str) -> Result<bool, Stop> {
-    let answer = host.system.ask(&Call::new("systemctl", ["is-enabled", "--quiet", unit]))?;
+    let answer = host
+        .system
+        .ask(&Call::new("systemctl", ["is-enabled", "--quiet", unit]))?;
     Ok(answer.succeeded())
 }
 
@@ -36,16 +38,26 @@ pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
         if !is_enabled(host, &service.unit)? {
             left.push(format!("{} is not enabled", service.unit));
         }
-        if !matches!(active_state(host, &service.unit)?.as_str(), "active" | "activating" | "reloading") {
+        if !matches!(
+            active_state(host, &service.unit)?.as_str(),
+            "active" | "activating" | "reloading"
+        ) {
             left.push(format!("{} does not run", service.unit));
         }
     }
-    left.extend(pending::read(host)?.units.into_keys().map(|unit| format!("{unit} has a change to take up")));
+    left.extend(
+        pending::read(host)?
+            .units
+            .into_keys()
+            .map(|unit| format!("{unit} has a change to take up")),
+    );
     Ok(left)
 }
 
 fn guarded(bundles: &[RoleBundle]) -> impl Iterator<Item = &String> {
-    bundles.iter().flat_map(|bundle| &bundle.assignment.guarded_units)
+    bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.guarded_units)
 }
 
 /// Brings every service up, in order.
@@ -58,16 +70,21 @@ pub fn start_all(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
     for service in all_services(bundles) {
         let unit = service.unit.as_str();
         if !is_enabled(host, unit)? {
-            host.system.run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
+            host.system
+                .run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
         }
-        let runs = matches!(active_state(host, unit)?.as_str(), "active" | "activating" | "reloading");
+        let runs = matches!(
+            active_state(host, unit)?.as_str(),
+            "active" | "activating" | "reloading"
+        );
         let verb = match pending.units.get(unit) {
             Some(Uptake::Restart) if runs => "restart",
             Some(Uptake::Reload) if runs => "reload-or-restart",
             _ if runs => continue,
             _ => "start",
         };
-        host.system.run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
+        host.system
+            .run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
     }
     pending::clear(host)
 }
@@ -80,8 +97,15 @@ mod tests {
     #[test]
     fn asks_systemd_for_the_state_in_one_word() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        system.answer("show --property=ActiveState --value etcd.service", 0, "activating\n");
-        let host = Host { root: folder.path().to_owned(), system: &system };
+        system.answer(
+            "show --property=ActiveState --value etcd.service",
+            0,
+            "activating\n",
+        );
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &system,
+        };
         assert_eq!(active_state(&host, "etcd.service").unwrap(), "activating");
     }
 }

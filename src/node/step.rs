@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::bundles::{RoleBundle, Unpack};
+use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::host::Host;
 use super::narrator::Narrator;
@@ -37,8 +37,6 @@ pub enum Check {
 pub struct Context<'a> {
     /// The host.
     pub host: &'a Host<'a>,
-    /// How bundles are opened.
-    pub unpack: &'a dyn Unpack,
     /// Console and report.
     pub narrator: Narrator<'a>,
     /// The stored identity, once there is one.

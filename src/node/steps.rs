@@ -1,5 +1,8 @@
 //! The list of steps, in the order in which a host takes them.
 
+use std::path::PathBuf;
+
+use super::accounts::Accounts;
 use super::bundles;
 use super::durable;
 use super::files;
@@ -13,11 +16,12 @@ use super::services;
 use super::step::{Check, Context, Scope, Step};
 use super::stop::Stop;
 use super::units;
-use super::accounts::Accounts;
 
 /// Every step.
 pub fn all() -> [Step; 8] {
-    [IDENTITY, BUNDLES, PREFLIGHT, PACKAGES, FILES, MARKERS, SERVICES, HEALTH]
+    [
+        IDENTITY, BUNDLES, PREFLIGHT, PACKAGES, FILES, MARKERS, SERVICES, HEALTH,
+    ]
 }
 
 fn nothing(_: &Context) -> Vec<String> {
@@ -25,7 +29,11 @@ fn nothing(_: &Context) -> Vec<String> {
 }
 
 fn needed_if(needed: bool, reason: impl FnOnce() -> String) -> Check {
-    if needed { Check::Needed(reason()) } else { Check::AlreadySo }
+    if needed {
+        Check::Needed(reason())
+    } else {
+        Check::AlreadySo
+    }
 }
 
 const IDENTITY: Step = Step {
@@ -33,15 +41,22 @@ const IDENTITY: Step = Step {
     scope: Scope::Node,
     describe: |_| {
         let planted = crate::seed::identity::PLANTED;
-        Ok(vec![format!("install -m 0600 {planted} /var/lib/pgbundle/identity.json")])
+        Ok(vec![format!(
+            "install -m 0600 {planted} /var/lib/pgbundle/identity.json"
+        )])
     },
     restarts: nothing,
     check: check_identity,
     apply: |context| {
         identity::store(context.host)?;
         context.identity = identity::stored(context.host)?;
-        let Context { narrator, identity, .. } = context;
-        identity.as_ref().into_iter().for_each(|identity| narrator.name(identity));
+        let Context {
+            narrator, identity, ..
+        } = context;
+        identity
+            .as_ref()
+            .into_iter()
+            .for_each(|identity| narrator.name(identity));
         Ok(())
     },
 };
@@ -54,7 +69,9 @@ fn check_identity(context: &mut Context) -> Result<Check, Stop> {
         (Some(_), None) => Verdict::Same,
         (None, None) => {
             let place = crate::seed::identity::PLANTED;
-            return Err(Stop::Input(format!("no identity document lies at `{place}`; was the seed attached?")));
+            return Err(Stop::Input(format!(
+                "no identity document lies at `{place}`; was the seed attached?"
+            )));
         }
     };
     if let Some(identity) = &context.identity {
@@ -75,17 +92,27 @@ const BUNDLES: Step = Step {
             let (role, digest, path) = (pinned.role, pinned.file.sha256, &pinned.file.path);
             lines.push(format!("# bring {path} from the first source that has it; check it whole, then its signature and files"));
             lines.push(format!("echo '{digest}  {role}.tar.gz' | sha256sum -c"));
-            lines.push(format!("tar -xzf {role}.tar.gz -C /var/lib/pgbundle/bundles/{digest}"));
+            lines.push(format!(
+                "tar -xzf {role}.tar.gz -C /var/lib/pgbundle/bundles/{digest}"
+            ));
         }
-        lines.push("# put the roles' packages side by side into /var/lib/pgbundle/repository".to_owned());
+        lines.push(
+            "# put the roles' packages side by side into /var/lib/pgbundle/repository".to_owned(),
+        );
         Ok(lines)
     },
     restarts: nothing,
     check: check_bundles,
     apply: |context| {
-        let Context { host, narrator, unpack, identity, patience, .. } = context;
+        let Context {
+            host,
+            narrator,
+            identity,
+            patience,
+            ..
+        } = context;
         if let Some(identity) = identity {
-            bundles::bring_all(host, narrator, *unpack, identity, *patience)?;
+            bundles::bring_all(host, narrator, identity, *patience)?;
             context.bundles = bundles::read(host, identity)?;
         }
         repository::build(context.host, &context.bundles)
@@ -95,11 +122,15 @@ const BUNDLES: Step = Step {
 fn check_bundles(context: &mut Context) -> Result<Check, Stop> {
     let missing = bundles::missing(context.host, context.identity()?).len();
     if missing > 0 {
-        return Ok(Check::Needed(format!("{missing} of the pinned bundles are not unpacked")));
+        return Ok(Check::Needed(format!(
+            "{missing} of the pinned bundles are not unpacked"
+        )));
     }
     context.bundles = bundles::read(context.host, context.identity()?)?;
     let current = repository::is_current(context.host, &context.bundles)?;
-    Ok(needed_if(!current, || "the repository is not that of the bundles".to_owned()))
+    Ok(needed_if(!current, || {
+        "the repository is not that of the bundles".to_owned()
+    }))
 }
 
 const PREFLIGHT: Step = Step {
@@ -108,9 +139,12 @@ const PREFLIGHT: Step = Step {
     describe: |context| {
         let identity = context.identity()?;
         let manager = manager(context)?;
-        let mut lines = vec![
-            format!("# is this {} {}, is {} here, is the clock in step, is there space, are ports free, is the data ours?", identity.os.id, identity.os.version, identity.address.addr()),
-        ];
+        let mut lines = vec![format!(
+            "# is this {} {}, is {} here, is the clock in step, is there space, are ports free, is the data ours?",
+            identity.os.id,
+            identity.os.version,
+            identity.address.addr()
+        )];
         lines.extend(manager.map(|manager| manager.read_index_call(context.host).to_string()));
         lines.push("# the whole package transaction is simulated".to_owned());
         Ok(lines)
@@ -118,7 +152,13 @@ const PREFLIGHT: Step = Step {
     restarts: nothing,
     // It changes nothing and must be asked each time: it is all check.
     check: |context| {
-        let Context { host, narrator, identity, bundles, .. } = context;
+        let Context {
+            host,
+            narrator,
+            identity,
+            bundles,
+            ..
+        } = context;
         if let Some(identity) = identity {
             preflight::pass(host, narrator, identity, bundles)?;
         }
@@ -128,7 +168,11 @@ const PREFLIGHT: Step = Step {
 };
 
 fn manager(context: &Context) -> Result<Option<PackageManager>, Stop> {
-    context.bundles.first().map(|bundle| PackageManager::of(bundle.manifest.family)).transpose()
+    context
+        .bundles
+        .first()
+        .map(|bundle| PackageManager::of(bundle.manifest.family))
+        .transpose()
 }
 
 const PACKAGES: Step = Step {
@@ -137,13 +181,21 @@ const PACKAGES: Step = Step {
     describe: |context| {
         let mut lines = Vec::new();
         for bundle in &context.bundles {
-            let units = bundle.assignment.masked_units.iter().chain(&bundle.assignment.guarded_units);
+            let units = bundle
+                .assignment
+                .masked_units
+                .iter()
+                .chain(&bundle.assignment.guarded_units);
             lines.extend(units.map(|unit| format!("systemctl mask {unit}")));
         }
         lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
         if let Some(manager) = manager(context)? {
             lines.push(manager.repair_call(context.host).to_string());
-            lines.push(manager.install_call(context.host, &names(&context.bundles)).to_string());
+            lines.push(
+                manager
+                    .install_call(context.host, &names(&context.bundles))
+                    .to_string(),
+            );
         }
         Ok(lines)
     },
@@ -153,12 +205,24 @@ const PACKAGES: Step = Step {
 };
 
 fn check_packages(context: &mut Context) -> Result<Check, Stop> {
-    let Some(manager) = manager(context)? else { return Ok(Check::AlreadySo) };
-    let masked = context.bundles.iter().flat_map(|bundle| &bundle.assignment.masked_units);
-    let loud = masked.filter(|unit| !units::is_masked(context.host, unit)).count();
+    let Some(manager) = manager(context)? else {
+        return Ok(Check::AlreadySo);
+    };
+    let masked = context
+        .bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.masked_units);
+    let loud = masked
+        .filter(|unit| !units::is_masked(context.host, unit))
+        .count();
     let reason = match manager.simulate(context.host, &names(&context.bundles))? {
-        Ok(transaction) if transaction.installs.is_empty() && loud == 0 => return Ok(Check::AlreadySo),
-        Ok(transaction) => format!("{} packages to install, {loud} units to silence", transaction.installs.len()),
+        Ok(transaction) if transaction.installs.is_empty() && loud == 0 => {
+            return Ok(Check::AlreadySo);
+        }
+        Ok(transaction) => format!(
+            "{} packages to install, {loud} units to silence",
+            transaction.installs.len()
+        ),
         Err(_) => "the package manager was interrupted".to_owned(),
     };
     Ok(Check::Needed(reason))
@@ -166,7 +230,9 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
 
 fn install_packages(context: &mut Context) -> Result<(), Stop> {
     let (host, bundles) = (context.host, &context.bundles);
-    let Some(manager) = manager(context)? else { return Ok(()) };
+    let Some(manager) = manager(context)? else {
+        return Ok(());
+    };
     files::install_before_packages(host, context.identity()?, bundles)?;
     for bundle in bundles {
         units::silence(host, &bundle.assignment.masked_units)?;
@@ -176,10 +242,10 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     }
     units::reload(host)?;
     units::forbid_starts(host)?;
-    let installed = host
-        .system
-        .run(&manager.repair_call(host))
-        .and_then(|_| host.system.run(&manager.install_call(host, &names(bundles))));
+    let installed = host.system.run(&manager.repair_call(host)).and_then(|_| {
+        host.system
+            .run(&manager.install_call(host, &names(bundles)))
+    });
     // Given back also when installing failed; after a cut the next run does it.
     units::allow_starts(host)?;
     installed?;
@@ -193,31 +259,65 @@ const FILES: Step = Step {
         let mut lines = Vec::new();
         for directory in files::directories(&context.bundles) {
             let access = &directory.access;
-            lines.push(format!("install -d -o {} -g {} -m {:04o} {}", access.owner, access.group, access.mode.bits(), directory.path));
+            lines.push(format!(
+                "install -d -o {} -g {} -m {:04o} {}",
+                access.owner,
+                access.group,
+                access.mode.bits(),
+                directory.path
+            ));
         }
         let identity = context.identity()?;
         for bundle in &context.bundles {
             for file in &bundle.assignment.files {
                 let access = &file.access;
-                lines.push(format!("install -o {} -g {} -m {:04o} {} {}", access.owner, access.group, access.mode.bits(), bundle.content(file).display(), file.path));
+                lines.push(format!(
+                    "install -o {} -g {} -m {:04o} {} {}",
+                    access.owner,
+                    access.group,
+                    access.mode.bits(),
+                    bundle.content(file).display(),
+                    file.path
+                ));
             }
-            lines.extend(bundle.assignment.facts.iter().map(|fact| format!("# {}: {:?}, told by this host", fact.path, fact.fact)));
+            lines.extend(
+                bundle
+                    .assignment
+                    .facts
+                    .iter()
+                    .map(|fact| format!("# {}: {:?}, told by this host", fact.path, fact.fact)),
+            );
         }
-        lines.extend(identity.secrets.iter().map(|secret| format!("# {}: from the identity document, {:04o}", secret.path, secret.access.mode.bits())));
+        lines.extend(identity.secrets.iter().map(|secret| {
+            format!(
+                "# {}: from the identity document, {:04o}",
+                secret.path,
+                secret.access.mode.bits()
+            )
+        }));
         Ok(lines)
     },
     restarts: |context| {
-        files::all_services(&context.bundles).map(|service| service.unit.clone()).collect()
+        files::all_services(&context.bundles)
+            .map(|service| service.unit.clone())
+            .collect()
     },
     check: |context| {
         // Left by a cut between installing and giving the policy back.
         units::allow_starts(context.host)?;
         let differences = files::differences(context.host, context.identity()?, &context.bundles)?;
-        Ok(needed_if(!differences.is_empty(), || format!("{} files and folders to bring up to date", differences.len())))
+        Ok(needed_if(!differences.is_empty(), || {
+            format!(
+                "{} files and folders to bring up to date",
+                differences.len()
+            )
+        }))
     },
     apply: |context| {
         let installed = files::install_all(context.host, context.identity()?, &context.bundles)?;
-        context.narrator.say(&format!("{installed} files installed"));
+        context
+            .narrator
+            .say(&format!("{installed} files installed"));
         Ok(())
     },
 };
@@ -226,17 +326,32 @@ const MARKERS: Step = Step {
     name: "markers",
     scope: Scope::Cluster,
     describe: |context| {
-        let folders = context.bundles.iter().flat_map(|bundle| &bundle.assignment.data);
-        Ok(folders.map(|data| format!("# {}.pgbundle.json: whose the folder is, and that nothing was ever there", data.path)).collect())
+        let folders = context
+            .bundles
+            .iter()
+            .flat_map(|bundle| &bundle.assignment.data);
+        Ok(folders
+            .map(|data| {
+                format!(
+                    "# {}.pgbundle.json: whose the folder is, and that nothing was ever there",
+                    data.path
+                )
+            })
+            .collect())
     },
     restarts: nothing,
     check: |context| {
-        let folders = context.bundles.iter().flat_map(|bundle| &bundle.assignment.data);
+        let folders = context
+            .bundles
+            .iter()
+            .flat_map(|bundle| &bundle.assignment.data);
         let mut unmarked = 0;
         for data in folders {
             unmarked += usize::from(marker::read(&data.path.under(&context.host.root))?.is_none());
         }
-        Ok(needed_if(unmarked > 0, || format!("{unmarked} data folders to mark")))
+        Ok(needed_if(unmarked > 0, || {
+            format!("{unmarked} data folders to mark")
+        }))
     },
     apply: mark_folders,
 };
@@ -244,7 +359,11 @@ const MARKERS: Step = Step {
 fn mark_folders(context: &mut Context) -> Result<(), Stop> {
     let host = context.host;
     let mine = Marker::of(context.identity()?, Held::Empty);
-    for data in context.bundles.iter().flat_map(|bundle| &bundle.assignment.data) {
+    for data in context
+        .bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.data)
+    {
         let folder = data.path.under(&host.root);
         // Asked again: the preflight was before the packages, which may have left something.
         if let Some(reason) = marker::foreign(&folder, &mine)? {
@@ -274,7 +393,9 @@ const SERVICES: Step = Step {
         Ok(lines)
     },
     restarts: |context| {
-        files::all_services(&context.bundles).map(|service| service.unit.clone()).collect()
+        files::all_services(&context.bundles)
+            .map(|service| service.unit.clone())
+            .collect()
     },
     check: |context| {
         let left = services::left(context.host, &context.bundles)?;
@@ -288,14 +409,59 @@ const HEALTH: Step = Step {
     scope: Scope::Cluster,
     describe: |context| {
         let services = files::all_services(&context.bundles);
-        Ok(services.map(|service| format!("# wait until {} serves", service.name)).collect())
+        Ok(services
+            .map(|service| format!("# wait until {} serves", service.name))
+            .collect())
     },
     restarts: nothing,
-    // Waiting changes nothing either.
     check: |context| {
-        let Context { host, narrator, bundles, patience, .. } = context;
+        let Context {
+            host,
+            narrator,
+            bundles,
+            patience,
+            ..
+        } = context;
         health::wait_for_all(host, narrator, bundles, *patience)?;
-        Ok(Check::AlreadySo)
+        let unmarked = filled(context)?.len();
+        Ok(needed_if(unmarked > 0, || {
+            format!("{unmarked} data folders hold data now")
+        }))
     },
-    apply: |_| Ok(()),
+    apply: |context| {
+        for (folder, marker, owner) in filled(context)? {
+            marker::write(
+                &folder,
+                &Marker {
+                    state: Held::HoldsData,
+                    ..marker
+                },
+                owner,
+            )?;
+        }
+        Ok(())
+    },
 };
+
+/// A data folder, its marker and its owner.
+type Filled = (PathBuf, Marker, Option<(u32, u32)>);
+
+/// Data folders that hold data which their markers do not tell of yet.
+fn filled(context: &Context) -> Result<Vec<Filled>, Stop> {
+    let accounts = Accounts::of(context.host)?;
+    let mut filled = Vec::new();
+    for data in context
+        .bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.data)
+    {
+        let folder = data.path.under(&context.host.root);
+        if let Some(marker) = marker::read(&folder)?
+            && marker.state != Held::HoldsData
+            && folder.join(&data.witness).exists()
+        {
+            filled.push((folder, marker, accounts.rights(&data.access)?.owner));
+        }
+    }
+    Ok(filled)
+}

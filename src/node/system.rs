@@ -27,7 +27,10 @@ impl Call {
     pub fn new<T: AsRef<str>>(program: &str, arguments: impl IntoIterator<Item = T>) -> Self {
         Self {
             program: program.to_owned(),
-            arguments: arguments.into_iter().map(|a| a.as_ref().to_owned()).collect(),
+            arguments: arguments
+                .into_iter()
+                .map(|a| a.as_ref().to_owned())
+                .collect(),
             environment: Vec::new(),
             input: String::new(),
             limit: Duration::from_secs(60),
@@ -60,7 +63,9 @@ impl fmt::Display for Call {
             write!(f, "{name}={} ", quoted(value))?;
         }
         f.write_str(&self.program)?;
-        self.arguments.iter().try_for_each(|argument| write!(f, " {}", quoted(argument)))
+        self.arguments
+            .iter()
+            .try_for_each(|argument| write!(f, " {}", quoted(argument)))
     }
 }
 
@@ -92,8 +97,15 @@ impl Answer {
 
     /// The last lines it said, for a message.
     pub fn complaint(&self) -> String {
-        let said = if self.errors.trim().is_empty() { &self.output } else { &self.errors };
-        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let said = if self.errors.trim().is_empty() {
+            &self.output
+        } else {
+            &self.errors
+        };
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
         lines[lines.len().saturating_sub(12)..].join("\n")
     }
 }
@@ -140,8 +152,14 @@ pub trait System {
         if answer.succeeded() {
             return Ok(answer);
         }
-        let status = answer.status.map_or("ended by a signal".to_owned(), |s| format!("exit {s}"));
-        Err(CallFault::Failed { call: call.to_string(), status, complaint: answer.complaint() })
+        let status = answer
+            .status
+            .map_or("ended by a signal".to_owned(), |s| format!("exit {s}"));
+        Err(CallFault::Failed {
+            call: call.to_string(),
+            status,
+            complaint: answer.complaint(),
+        })
     }
 }
 
@@ -150,7 +168,10 @@ pub struct Real;
 
 impl System for Real {
     fn ask(&self, call: &Call) -> Result<Answer, CallFault> {
-        let not_started = |source| CallFault::NotStarted { call: call.to_string(), source };
+        let not_started = |source| CallFault::NotStarted {
+            call: call.to_string(),
+            source,
+        };
         let mut child = Command::new(&call.program)
             .args(&call.arguments)
             .envs(call.environment.iter().map(|(name, value)| (name, value)))
@@ -164,16 +185,27 @@ impl System for Real {
         let errors = collect(child.stderr.take());
         let status = wait(&mut child, call.limit).map_err(not_started)?;
         let Some(status) = status else {
-            return Err(CallFault::TooSlow { call: call.to_string(), seconds: call.limit.as_secs() });
+            return Err(CallFault::TooSlow {
+                call: call.to_string(),
+                seconds: call.limit.as_secs(),
+            });
         };
         let text = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
-        Ok(Answer { status: status.code(), output: text(output), errors: text(errors) })
+        Ok(Answer {
+            status: status.code(),
+            output: text(output),
+            errors: text(errors),
+        })
     }
 }
 
 /// Writes the few lines that a program is given; a pipe holds them all.
 fn feed(child: &mut Child, input: &str) -> io::Result<()> {
-    match child.stdin.take().map(|mut pipe| pipe.write_all(input.as_bytes())) {
+    match child
+        .stdin
+        .take()
+        .map(|mut pipe| pipe.write_all(input.as_bytes()))
+    {
         // A program may end without reading; its exit status says more.
         Some(Err(fault)) if fault.kind() != io::ErrorKind::BrokenPipe => Err(fault),
         _ => Ok(()),
@@ -226,7 +258,11 @@ pub mod recorded {
     impl Recorded {
         /// From now on calls that contain `part` answer so; later rules win.
         pub fn answer(&self, part: &str, status: i32, output: &str) {
-            let answer = Answer { status: Some(status), output: output.to_owned(), errors: String::new() };
+            let answer = Answer {
+                status: Some(status),
+                output: output.to_owned(),
+                errors: String::new(),
+            };
             self.rules.borrow_mut().insert(0, (part.to_owned(), answer));
         }
 
@@ -242,7 +278,13 @@ pub mod recorded {
             self.calls.borrow_mut().push(text.clone());
             let rules = self.rules.borrow();
             let rule = rules.iter().find(|(part, _)| text.contains(part));
-            Ok(rule.map_or(Answer { status: Some(0), ..Answer::default() }, |(_, a)| a.clone()))
+            Ok(rule.map_or(
+                Answer {
+                    status: Some(0),
+                    ..Answer::default()
+                },
+                |(_, a)| a.clone(),
+            ))
         }
     }
 }
@@ -254,17 +296,34 @@ mod tests {
     #[test]
     fn writes_calls_as_shell() {
         let call = Call::new("apt-get", ["install", "a b", "it's"]).with("LC_ALL", "C");
-        assert_eq!(call.to_string(), r"LC_ALL=C apt-get install 'a b' 'it'\''s'");
+        assert_eq!(
+            call.to_string(),
+            r"LC_ALL=C apt-get install 'a b' 'it'\''s'"
+        );
     }
 
     #[test]
     fn answers_faults_and_limits() {
-        let answer = Real.ask(&Call::new("sh", ["-c", "echo out; echo err >&2; exit 3"])).unwrap();
-        assert_eq!((answer.status, answer.output.as_str(), answer.errors.as_str()), (Some(3), "out\n", "err\n"));
-        let failed = Real.run(&Call::new("sh", ["-c", "echo because >&2; exit 1"])).unwrap_err();
+        let answer = Real
+            .ask(&Call::new("sh", ["-c", "echo out; echo err >&2; exit 3"]))
+            .unwrap();
+        assert_eq!(
+            (
+                answer.status,
+                answer.output.as_str(),
+                answer.errors.as_str()
+            ),
+            (Some(3), "out\n", "err\n")
+        );
+        let failed = Real
+            .run(&Call::new("sh", ["-c", "echo because >&2; exit 1"]))
+            .unwrap_err();
         assert!(failed.to_string().contains("because"), "{failed}");
         let slow = Call::new("sleep", ["5"]).within(Duration::from_millis(50));
         assert!(matches!(Real.ask(&slow), Err(CallFault::TooSlow { .. })));
-        assert!(matches!(Real.ask(&Call::new("no-such-program", [""])), Err(CallFault::NotStarted { .. })));
+        assert!(matches!(
+            Real.ask(&Call::new("no-such-program", [""])),
+            Err(CallFault::NotStarted { .. })
+        ));
     }
 }

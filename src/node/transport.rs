@@ -26,7 +26,9 @@ pub enum Miss {
         reason: String,
     },
     /// The right name with wrong bytes.
-    #[error("{place}: `{path}` was altered: its digest is {found} over {size} bytes, the seed pins {wanted} over {wanted_size}")]
+    #[error(
+        "{place}: `{path}` was altered: its digest is {found} over {size} bytes, the seed pins {wanted} over {wanted_size}"
+    )]
     Altered {
         /// Where it was found.
         place: String,
@@ -52,11 +54,19 @@ pub enum Miss {
 }
 
 /// Brings `pinned` to `target` from one source; `target` then has its digest.
-pub fn bring(host: &Host, source: &DeliverySource, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
+pub fn bring(
+    host: &Host,
+    source: &DeliverySource,
+    pinned: &Pinned,
+    target: &Path,
+) -> Result<(), Miss> {
     match source {
-        DeliverySource::Folder(folder) => {
-            copy(&folder.under(&host.root), &format!("folder {folder}"), pinned, target)
-        }
+        DeliverySource::Folder(folder) => copy(
+            &folder.under(&host.root),
+            &format!("folder {folder}"),
+            pinned,
+            target,
+        ),
         DeliverySource::Media => from_media(host, pinned, target),
         DeliverySource::Url(url) => download(url, pinned, target),
     }
@@ -75,30 +85,44 @@ fn from_media(host: &Host, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
             Err(stop) => reasons.push(stop.to_string()),
         }
     }
-    Err(Miss::Absent { place: "media".to_owned(), reason: reasons.join(", ") })
+    Err(Miss::Absent {
+        place: "media".to_owned(),
+        reason: reasons.join(", "),
+    })
 }
 
 fn copy(root: &Path, place: &str, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
     let path = pinned.path.under(root);
     let absent = |fault: io::Error| absent(place, format!("`{}`: {fault}", pinned.path));
-    let mut from = File::open(&path).map_err(absent)?;
+    let from = File::open(&path).map_err(absent)?;
     let mut to = fresh(target).map_err(|source| not_written(target, source))?;
-    io::copy(&mut from.by_ref().take(pinned.size + 1), &mut to)
+    io::copy(&mut from.take(pinned.size + 1), &mut to)
         .and_then(|_| to.sync_all())
         .map_err(|source| not_written(target, source))?;
     check(target, place, pinned)
 }
 
 fn fresh(target: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(target)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(target)
 }
 
 fn absent(place: &str, reason: String) -> Miss {
-    Miss::Absent { place: place.to_owned(), reason }
+    Miss::Absent {
+        place: place.to_owned(),
+        reason,
+    }
 }
 
 fn not_written(path: &Path, source: io::Error) -> Miss {
-    Miss::NotWritten { path: path.display().to_string(), source }
+    Miss::NotWritten {
+        path: path.display().to_string(),
+        source,
+    }
 }
 
 /// Checks the digest of the whole file; a wrong one is removed.
@@ -156,11 +180,18 @@ fn receive(place: &str, part: &Path, size: u64) -> Result<(), Received> {
     if have >= size {
         return Ok(());
     }
-    let agent = http::agent(Trust::Public, LIMIT).map_err(|fault| Received::Nothing(fault.to_string()))?;
+    let agent =
+        http::agent(Trust::Public, LIMIT).map_err(|fault| Received::Nothing(fault.to_string()))?;
     let request = agent.get(place).header("Range", format!("bytes={have}-"));
-    let mut response = request.call().map_err(|fault| Received::Nothing(fault.to_string()))?;
+    let mut response = request
+        .call()
+        .map_err(|fault| Received::Nothing(fault.to_string()))?;
     let mut file = match response.status().as_u16() {
-        206 => OpenOptions::new().append(true).create(true).mode(0o600).open(part),
+        206 => OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(part),
         200 => fresh(part),
         status => return Err(Received::Nothing(format!("the server answered {status}"))),
     }
@@ -169,7 +200,9 @@ fn receive(place: &str, part: &Path, size: u64) -> Result<(), Received> {
     file.sync_all().map_err(Received::Unwritten)?;
     match file.metadata().map_err(Received::Unwritten)?.len() {
         whole if whole >= size => Ok(()),
-        short => Err(Received::Some(format!("the body ended after {short} of {size} bytes"))),
+        short => Err(Received::Some(format!(
+            "the body ended after {short} of {size} bytes"
+        ))),
     }
 }
 
@@ -205,14 +238,23 @@ mod tests {
     #[test]
     fn a_folder_gives_the_file_or_says_what_is_wrong() {
         let root = tempfile::tempdir().unwrap();
-        let host = Host { root: root.path().to_owned(), system: &Real };
+        let host = Host {
+            root: root.path().to_owned(),
+            system: &Real,
+        };
         let source = DeliverySource::try_from("folder:/srv".to_owned()).unwrap();
         let target = root.path().join("target");
         let wanted = pinned(b"bundle");
-        assert!(matches!(bring(&host, &source, &wanted, &target), Err(Miss::Absent { .. })));
+        assert!(matches!(
+            bring(&host, &source, &wanted, &target),
+            Err(Miss::Absent { .. })
+        ));
         fs::create_dir_all(root.path().join("srv/bundles")).unwrap();
         fs::write(root.path().join("srv/bundles/etcd.tar.gz"), b"bundlf").unwrap();
-        assert!(matches!(bring(&host, &source, &wanted, &target), Err(Miss::Altered { .. })));
+        assert!(matches!(
+            bring(&host, &source, &wanted, &target),
+            Err(Miss::Altered { .. })
+        ));
         assert!(!target.exists());
         fs::write(root.path().join("srv/bundles/etcd.tar.gz"), b"bundle").unwrap();
         bring(&host, &source, &wanted, &target).unwrap();
@@ -237,9 +279,14 @@ mod tests {
                     }
                 }
                 let rest = &bytes[from..];
-                let head = format!("HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\n\r\n", rest.len());
+                let head = format!(
+                    "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\n\r\n",
+                    rest.len()
+                );
                 stream.write_all(head.as_bytes()).unwrap();
-                stream.write_all(&rest[..rest.len().min(bytes.len() / 3 + 1)]).unwrap();
+                stream
+                    .write_all(&rest[..rest.len().min(bytes.len() / 3 + 1)])
+                    .unwrap();
             }
         });
         url
@@ -255,7 +302,10 @@ mod tests {
         assert_eq!(fs::read(&target).unwrap(), bytes);
         let mut altered = bytes.clone();
         altered[7] ^= 1;
-        assert!(matches!(download(&url, &pinned(&altered), &target), Err(Miss::Altered { .. })));
+        assert!(matches!(
+            download(&url, &pinned(&altered), &target),
+            Err(Miss::Altered { .. })
+        ));
         assert!(matches!(
             download("http://127.0.0.1:1", &pinned(&bytes), &target),
             Err(Miss::Absent { .. })

@@ -55,9 +55,12 @@ pub fn silence(host: &Host, units: &[String]) -> Result<(), Stop> {
     }
     reload(host)?;
     for unit in loud {
-        let active = host.system.ask(&Call::new("systemctl", ["is-active", "--quiet", unit]))?;
+        let active = host
+            .system
+            .ask(&Call::new("systemctl", ["is-active", "--quiet", unit]))?;
         if active.succeeded() {
-            host.system.run(&Call::new("systemctl", ["stop", unit]).within(super::packages::LONG))?;
+            host.system
+                .run(&Call::new("systemctl", ["stop", unit]).within(super::packages::LONG))?;
         }
     }
     Ok(())
@@ -65,7 +68,8 @@ pub fn silence(host: &Host, units: &[String]) -> Result<(), Stop> {
 
 /// `systemctl daemon-reload`.
 pub fn reload(host: &Host) -> Result<(), Stop> {
-    host.system.run(&Call::new("systemctl", ["daemon-reload"]))?;
+    host.system
+        .run(&Call::new("systemctl", ["daemon-reload"]))?;
     Ok(())
 }
 
@@ -84,7 +88,11 @@ pub fn forbid_starts(host: &Host) -> Result<(), Stop> {
         durable::rename(&policy, &host.path(ASIDE))?;
     }
     let script = format!("#!/bin/sh\n{MARKER}\nexit 101\n");
-    Ok(durable::write(&policy, script.as_bytes(), Rights::own(0o755))?)
+    Ok(durable::write(
+        &policy,
+        script.as_bytes(),
+        Rights::own(0o755),
+    )?)
 }
 
 /// Takes our policy away and gives the host its own back.
@@ -107,7 +115,10 @@ mod tests {
     #[test]
     fn the_hosts_own_policy_comes_back_also_after_a_cut() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host { root: folder.path().to_owned(), system: &system };
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &system,
+        };
         let policy = host.path(POLICY);
         durable::write(&policy, b"#!/bin/sh\nexit 0\n", Rights::own(0o755)).unwrap();
         forbid_starts(&host).unwrap();
@@ -123,11 +134,19 @@ mod tests {
     #[test]
     fn masks_and_unmasks_but_never_a_unit_file() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host { root: folder.path().to_owned(), system: &system };
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &system,
+        };
         mask(&host, "etcd.service").unwrap();
         assert!(is_masked(&host, "etcd.service"));
         unmask(&host, "etcd.service").unwrap();
-        durable::write(&path(&host, "etcd.service"), b"[Unit]\n", Rights::own(0o644)).unwrap();
+        durable::write(
+            &path(&host, "etcd.service"),
+            b"[Unit]\n",
+            Rights::own(0o644),
+        )
+        .unwrap();
         mask(&host, "etcd.service").unwrap();
         unmask(&host, "etcd.service").unwrap();
         assert!(path(&host, "etcd.service").is_file());

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::bundles::Unpack;
 use super::durable::{self, Rights};
 use super::host::Host;
 use super::narrator::Narrator;
@@ -14,13 +13,17 @@ use super::steps;
 use super::stop::Stop;
 
 /// Runs the steps; the report and the console say how it went.
-pub fn up(host: &Host, unpack: &dyn Unpack, patience: Option<Duration>) -> Result<(), Stop> {
+pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
     let _lock = lock(host)?;
-    let mut context = context(host, unpack, patience);
+    let mut context = context(host, patience);
     let outcome = run_all(&mut context);
     context.narrator.finish(outcome.as_ref().map(drop))?;
     let changed = outcome?;
-    context.narrator.say(if changed { "every service serves" } else { "every service serves; nothing was changed" });
+    context.narrator.say(if changed {
+        "every service serves"
+    } else {
+        "every service serves; nothing was changed"
+    });
     Ok(())
 }
 
@@ -33,10 +36,9 @@ fn run_all(context: &mut Context) -> Result<bool, Stop> {
 }
 
 /// A context in which nothing has been read yet.
-pub fn context<'a>(host: &'a Host<'a>, unpack: &'a dyn Unpack, patience: Option<Duration>) -> Context<'a> {
+pub fn context<'a>(host: &'a Host<'a>, patience: Option<Duration>) -> Context<'a> {
     Context {
         host,
-        unpack,
         narrator: Narrator::new(host),
         identity: None,
         bundles: Vec::new(),
@@ -49,13 +51,15 @@ fn lock(host: &Host) -> Result<File, Stop> {
     let folder = host.path("/run/pgbundle");
     durable::folder(&folder, Rights::own(0o755))?;
     let path = folder.join("lock");
-    let world = |fault: &dyn std::fmt::Display| Stop::World(format!("cannot lock `{}`: {fault}", path.display()));
+    let world = |fault: &dyn std::fmt::Display| {
+        Stop::World(format!("cannot lock `{}`: {fault}", path.display()))
+    };
     let file = File::create(&path).map_err(|fault| world(&fault))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(Stop::World("another `pgbundle-node up` is running on this host".to_owned()))
-        }
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Stop::World(
+            "another `pgbundle-node up` is running on this host".to_owned(),
+        )),
         Err(fault) => Err(world(&fault)),
     }
 }

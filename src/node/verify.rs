@@ -18,7 +18,10 @@ pub fn drift(host: &Host) -> Result<Vec<String>, Stop> {
         .ok_or_else(|| Stop::Input("this host has no identity yet".to_owned()))?;
     let missing = bundles::missing(host, &identity);
     if !missing.is_empty() {
-        return Ok(missing.iter().map(|pinned| format!("the {} bundle is not unpacked", pinned.role)).collect());
+        return Ok(missing
+            .iter()
+            .map(|pinned| format!("the {} bundle is not unpacked", pinned.role))
+            .collect());
     }
     let bundles = bundles::read(host, &identity)?;
     let mut drift = Vec::new();
@@ -41,13 +44,23 @@ fn altered_files(bundle: &RoleBundle) -> Vec<String> {
     };
     files
         .filter(altered)
-        .map(|file| format!("`{}` of the {} bundle is not what its manifest lists", file.path, bundle.assignment.role))
+        .map(|file| {
+            format!(
+                "`{}` of the {} bundle is not what its manifest lists",
+                file.path, bundle.assignment.role
+            )
+        })
         .collect()
 }
 
 fn package_drift(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
     let installed = packages::installed(host)?;
-    let version = |name: &str| installed.iter().find(|(have, _)| have == name).map(|(_, version)| version);
+    let version = |name: &str| {
+        installed
+            .iter()
+            .find(|(have, _)| have == name)
+            .map(|(_, version)| version)
+    };
     let mut drift: Vec<String> = packages::names(bundles)
         .iter()
         .filter(|name| version(name).is_none())
@@ -55,7 +68,10 @@ fn package_drift(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Sto
         .collect();
     for entry in packages::entries(bundles) {
         if let Some(have) = version(&entry.name).filter(|have| **have != entry.version) {
-            drift.push(format!("package {} is {have}, the bundle has {}", entry.name, entry.version));
+            drift.push(format!(
+                "package {} is {have}, the bundle has {}",
+                entry.name, entry.version
+            ));
         }
     }
     Ok(drift)

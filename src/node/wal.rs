@@ -33,13 +33,17 @@ const METADATA: u64 = 1;
 
 /// Looks into `<folder>/member/wal`.
 pub fn read(folder: &Path) -> Disk {
-    let Ok(entries) = fs::read_dir(folder.join("member/wal")) else { return Disk::Empty };
+    let Ok(entries) = fs::read_dir(folder.join("member/wal")) else {
+        return Disk::Empty;
+    };
     let mut segments: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "wal"))
         .collect();
     segments.sort();
-    let Some(first) = segments.first() else { return Disk::Empty };
+    let Some(first) = segments.first() else {
+        return Disk::Empty;
+    };
     let bytes = fs::read(first).unwrap_or_default();
     owner(&bytes).map_or(Disk::Unreadable, Disk::Of)
 }
@@ -70,7 +74,10 @@ fn ids(metadata: &[u8]) -> Option<Owner> {
         (2, Value::Number(id)) => cluster = Some(id),
         _ => {}
     })?;
-    Some(Owner { member: member?, cluster: cluster? })
+    Some(Owner {
+        member: member?,
+        cluster: cluster?,
+    })
 }
 
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -128,11 +135,19 @@ mod tests {
     fn reads_the_ids_that_etcd_wrote() {
         // The first bytes of a segment of etcd 3.4.23.
         let segment = hex::decode(concat!(
-            "0400000000000084", "0804100000000000", "1e00000000000082", "080110fac782a209",
-            "1a1408baf1a78e84acfffd7710e78bc6", "afbceb98f8760000", "0e00000000000082"
+            "0400000000000084",
+            "0804100000000000",
+            "1e00000000000082",
+            "080110fac782a209",
+            "1a1408baf1a78e84acfffd7710e78bc6",
+            "afbceb98f8760000",
+            "0e00000000000082"
         ))
         .unwrap();
-        let expected = Owner { member: 8_645_782_499_530_242_234, cluster: 8_570_459_336_700_167_655 };
+        let expected = Owner {
+            member: 8_645_782_499_530_242_234,
+            cluster: 8_570_459_336_700_167_655,
+        };
         assert_eq!(owner(&segment), Some(expected));
         for cut in 0..48 {
             assert_eq!(owner(&segment[..cut]), None, "cut at {cut}");
