@@ -7,7 +7,11 @@ pub mod bundle;
 #[cfg(feature = "workstation")]
 pub mod cli;
 #[cfg(feature = "workstation")]
+pub mod document;
+#[cfg(feature = "workstation")]
 pub mod identity;
+#[cfg(feature = "workstation")]
+pub mod library;
 #[cfg(feature = "workstation")]
 pub mod lock;
 pub mod node;

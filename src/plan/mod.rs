@@ -1,13 +1,19 @@
 //! Spec × profile: everything each node must become, still without versions
 //! of packages.
 
+mod resolve;
+mod roles;
+
+pub use resolve::{Unservable, resolve};
+pub use roles::RoleComponents;
+
 use std::collections::BTreeMap;
 
 use crate::base::{Architecture, Role};
 use crate::profile::Profile;
 use crate::spec::{Node, Spec};
 
-/// A spec that its profile can serve. Made by `resolve` alone.
+/// A spec that its profile can serve. Made by [`resolve`] alone.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// What was asked for.

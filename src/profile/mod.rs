@@ -1,6 +1,10 @@
 //! What an operating system release offers: repositories and keys, package
 //! names, paths, units, dialects. Facts, never logic.
 
+mod parse;
+
+pub use parse::{extends, parse};
+
 use std::collections::BTreeMap;
 
 use crate::base::Architecture;

@@ -1,7 +1,12 @@
 //! What the operator asked for: parsed, complete, valid by itself.
 //!
-//! A [`Spec`] can only be made by `parse`; every default is applied, every
+//! A [`Spec`] is made by [`parse`]; every default is applied, every
 //! reference inside resolves.
+
+mod check;
+mod parse;
+
+pub use parse::parse;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,1 +1,6 @@
+//! One binary for all tests that need neither root nor hosts.
 
+mod cli;
+mod render;
+mod spec;
+mod support;

@@ -1,0 +1,52 @@
+# pgbundle: `make bundle` builds the tools and a cluster's bundles and seeds,
+# `make test` passes every test. Everything else is in the README.
+
+PROFILE ?= debian12
+CLUSTER ?= clusters/three-node.toml
+OUT     ?= dist
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+
+TARGET := x86_64-unknown-linux-gnu
+TOOL   := target/release/pgbundle
+NODE   := target/$(TARGET)/node/pgbundle-node
+
+export PGBUNDLE_NODE := $(CURDIR)/$(NODE)
+
+.PHONY: bundle tool node test lint bench lab lab-down golden install clean need-rust
+
+bundle: tool node
+	$(TOOL) build --profile $(PROFILE) --cluster $(CLUSTER) --out $(OUT) --node-program $(NODE)
+
+need-rust:
+	@command -v $(CARGO) >/dev/null || { echo "make: Rust is missing: install rustc and cargo 1.89 or newer (https://rustup.rs, or your distribution)" >&2; exit 3; }
+	@command -v cc >/dev/null || { echo "make: a C compiler is missing: install gcc or clang" >&2; exit 3; }
+
+tool: need-rust
+	$(CARGO) build --release --locked --bin pgbundle
+
+# Static, so that one file runs on every host whatever its C library. It is
+# built for a named target so that the flag does not reach build scripts.
+node: need-rust
+	RUSTFLAGS='-C target-feature=+crt-static' $(CARGO) build --profile node --locked --target $(TARGET) --no-default-features --bin pgbundle-node
+
+test: node
+	$(CARGO) test --locked --lib --bins --test it
+	$(CARGO) test --locked --test lab -- --test-threads=1
+
+lint: need-rust
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --bin pgbundle-node -- -D warnings
+
+golden: need-rust
+	PGBUNDLE_GOLDEN=write $(CARGO) test --locked --test it golden
+
+install: tool node
+	install -D -m 0755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/pgbundle
+	install -D -m 0755 $(NODE) $(DESTDIR)$(PREFIX)/libexec/pgbundle/pgbundle-node
+
+clean:
+	$(CARGO) clean
+	rm -rf dist .lab

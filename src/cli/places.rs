@@ -1,0 +1,120 @@
+//! Where files come from and are kept: the flags that several verbs share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::report::Failure;
+use crate::base::ClusterName;
+use crate::document::{Document, Faults};
+
+/// The store of blobs.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArguments {
+    /// The folder of blobs (default: $XDG_CACHE_HOME/pgbundle, else ~/.cache/pgbundle)
+    #[arg(long, value_name = "DIR", env = "PGBUNDLE_STORE")]
+    store: Option<PathBuf>,
+}
+
+impl StoreArguments {
+    /// The folder, by flag, by environment or by the XDG base directory specification.
+    pub fn folder(&self) -> Result<PathBuf, Failure> {
+        if let Some(folder) = &self.store {
+            return Ok(folder.clone());
+        }
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        set("XDG_CACHE_HOME")
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .map(|cache| cache.join("pgbundle"))
+            .ok_or_else(|| {
+                Failure::input("neither XDG_CACHE_HOME nor HOME says where the store is")
+                    .hint("name it: `--store DIR`")
+            })
+    }
+}
+
+/// Mirrors and keys.
+#[derive(Debug, Clone, Args)]
+pub struct MirrorArguments {
+    /// A mirror to try first for a source of the profile, as `debian=https://mirror.example/debian`
+    /// (may be given again)
+    #[arg(long, value_name = "SOURCE=URL", value_parser = mirror)]
+    mirror: Vec<(String, String)>,
+
+    /// A TOML file with a list of mirrors a source: `debian = ["https://mirror.example/debian"]`
+    /// (default: ~/.config/pgbundle/mirrors.toml, where there is one)
+    #[arg(long, value_name = "FILE")]
+    mirrors: Option<PathBuf>,
+
+    /// A folder with the archives' public keys, looked into before the system's keyrings
+    #[arg(long, value_name = "DIR")]
+    pub keys: Option<PathBuf>,
+
+    /// CA certificates (PEM) for https mirrors, instead of the public ones
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+fn mirror(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((source, url)) if !source.is_empty() && url.contains("://") => {
+            Ok((source.to_owned(), url.trim_end_matches('/').to_owned()))
+        }
+        _ => Err("write SOURCE=URL, for example debian=https://mirror.example/debian".to_owned()),
+    }
+}
+
+impl MirrorArguments {
+    /// Mirrors that the operator named, by source: flags first, then the file.
+    pub fn named(&self) -> Result<BTreeMap<String, Vec<String>>, Failure> {
+        let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (source, url) in &self.mirror {
+            named.entry(source.clone()).or_default().push(url.clone());
+        }
+        for (source, urls) in self.from_file()? {
+            named.entry(source).or_default().extend(urls);
+        }
+        Ok(named)
+    }
+
+    fn from_file(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
+        let home = std::env::var_os("HOME")
+            .map(|home| PathBuf::from(home).join(".config/pgbundle/mirrors.toml"));
+        let path = match (&self.mirrors, home) {
+            (Some(path), _) => path.clone(),
+            (None, Some(path)) if path.exists() => path,
+            _ => return Ok(Vec::new()),
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Failure::file("read the mirrors in", &path, &error))?;
+        let document = |faults| Failure::document(path.display().to_string(), &text, faults);
+        let parsed = Document::parse(&text).map_err(document)?;
+        let faults = Faults::default();
+        let lists = parsed.root(&faults).lists();
+        faults.conclude(Some(lists)).map_err(document)
+    }
+}
+
+/// The operator's secrets.
+#[derive(Debug, Clone, Args)]
+pub struct SecretsArguments {
+    /// The folder with the cluster's keys and passwords, made when it is absent
+    /// (default: `secrets/<cluster>` beside the spec)
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+}
+
+impl SecretsArguments {
+    /// The folder, for the cluster that `spec` describes.
+    pub fn folder(&self, spec: &std::path::Path, cluster: &ClusterName) -> PathBuf {
+        self.secrets.clone().unwrap_or_else(|| {
+            let beside = spec.parent().unwrap_or(std::path::Path::new(""));
+            beside.join("secrets").join(cluster.as_str())
+        })
+    }
+}

@@ -1,0 +1,63 @@
+//! What each role is made of: `bundles/<role>/role.toml`.
+
+use std::collections::BTreeMap;
+
+use crate::base::Role;
+use crate::document::{Document, Fault, Faults, Section};
+use crate::spec::Spec;
+
+/// The components of every role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleComponents(BTreeMap<Role, Composition>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Composition {
+    always: Vec<String>,
+    with_vip: Vec<String>,
+}
+
+impl RoleComponents {
+    /// Reads the definitions of all roles; `text` yields a role's `role.toml`.
+    pub fn parse<'t>(text: impl Fn(Role) -> &'t str) -> Result<Self, (Role, Vec<Fault>)> {
+        let read = |role| {
+            let composition = parse_one(text(role)).map_err(|faults| (role, faults))?;
+            Ok((role, composition))
+        };
+        Role::ALL
+            .into_iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The components of `role` in this cluster, in the order they are named.
+    pub fn of<'a>(&'a self, role: Role, spec: &Spec) -> impl Iterator<Item = &'a str> {
+        let composition = &self.0[&role];
+        let with_vip = spec.vip.is_some().then_some(&composition.with_vip);
+        composition
+            .always
+            .iter()
+            .chain(with_vip.into_iter().flatten())
+            .map(String::as_str)
+    }
+}
+
+fn parse_one(text: &str) -> Result<Composition, Vec<Fault>> {
+    let document = Document::parse(text)?;
+    let faults = Faults::default();
+    let composition = read(document.root(&faults));
+    faults.conclude(composition)
+}
+
+fn read(root: Section<'_, '_>) -> Option<Composition> {
+    let version = root.required::<u32>("version");
+    let description = root.required::<String>("description");
+    let always = root.required::<Vec<String>>("components");
+    let with_vip = root.value("vip_components").unwrap_or_default();
+    root.finish();
+    (version?, description?);
+    Some(Composition {
+        always: always?.into_inner(),
+        with_vip,
+    })
+}

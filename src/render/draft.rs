@@ -1,0 +1,127 @@
+//! A rendered role in the making: each file's content and its entry are added together.
+
+use std::collections::BTreeMap;
+
+use super::{RenderError, Rendered};
+use crate::base::{NodeName, NodePath, Role, SchemaVersion, Sha256};
+use crate::bundle::assignment::{
+    Access, Assignment, DataDirectory, Directory, FactFile, File, Mode, Service, Stage,
+};
+
+/// What has been rendered so far.
+pub struct Draft {
+    pub assignment: Assignment,
+    files: BTreeMap<NodePath, Vec<u8>>,
+}
+
+impl Draft {
+    pub fn new(node: NodeName, role: Role) -> Self {
+        let assignment = Assignment {
+            format: SchemaVersion,
+            node,
+            role,
+            packages: Vec::new(),
+            guarded_units: Vec::new(),
+            masked_units: Vec::new(),
+            directories: Vec::new(),
+            files: Vec::new(),
+            facts: Vec::new(),
+            ports: Vec::new(),
+            data: Vec::new(),
+            services: Vec::new(),
+        };
+        Self {
+            assignment,
+            files: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a file that root owns and all may read.
+    pub fn file(
+        &mut self,
+        path: &str,
+        services: &[&str],
+        content: String,
+    ) -> Result<(), RenderError> {
+        self.add(path, Stage::AfterPackages, services, content)
+    }
+
+    /// Adds a file that the packages' own scripts read while they are installed.
+    pub fn early_file(&mut self, path: &str, content: String) -> Result<(), RenderError> {
+        self.add(path, Stage::BeforePackages, &[], content)
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        stage: Stage,
+        services: &[&str],
+        content: String,
+    ) -> Result<(), RenderError> {
+        let path: NodePath = path.parse()?;
+        let content = content.into_bytes();
+        self.assignment.files.push(File {
+            path: path.clone(),
+            access: access("root", "root", 0o644),
+            sha256: Sha256::of(&content),
+            stage,
+            services: owned(services),
+        });
+        self.files.insert(path, content);
+        Ok(())
+    }
+
+    /// Adds an include with a fact of the host.
+    pub fn fact(&mut self, fact: FactFile) {
+        self.assignment.facts.push(fact);
+    }
+
+    /// Adds a folder.
+    pub fn directory(&mut self, path: &str, access: Access) -> Result<(), RenderError> {
+        let path = path.parse()?;
+        self.assignment.directories.push(Directory { path, access });
+        Ok(())
+    }
+
+    /// Adds a folder of data; its parent must let `user` make and rename it.
+    pub fn data(&mut self, path: &str, user: &str, witness: &str) -> Result<(), RenderError> {
+        self.assignment.data.push(DataDirectory {
+            path: path.parse()?,
+            access: access(user, user, 0o700),
+            witness: witness.to_owned(),
+        });
+        Ok(())
+    }
+
+    /// Adds a service; its unit is kept from starting until it is configured.
+    pub fn service(&mut self, service: Service) {
+        self.assignment.guarded_units.push(service.unit.clone());
+        self.assignment.services.push(service);
+    }
+
+    /// The finished role; lists whose order means nothing are sorted.
+    pub fn finish(mut self) -> Rendered {
+        self.assignment.files.sort_by(|a, b| a.path.cmp(&b.path));
+        self.assignment.ports.sort_unstable();
+        self.assignment.guarded_units.sort();
+        self.assignment.masked_units.sort();
+        Rendered {
+            assignment: self.assignment,
+            files: self.files,
+        }
+    }
+}
+
+/// Who may do what.
+pub fn access(owner: &str, group: &str, mode: u32) -> Access {
+    Access {
+        owner: owner.to_owned(),
+        group: group.to_owned(),
+        mode: Mode::new(mode),
+    }
+}
+
+/// Names as the assignment holds them.
+pub fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}

@@ -1,0 +1,44 @@
+//! What keeps the system's own automatisms away from the cluster's services.
+//!
+//! needrestart and unattended-upgrades restart what they upgrade; for these
+//! services that is a failover, or the loss of a quorum.
+
+use minijinja::context;
+
+use super::RenderError;
+use super::draft::Draft;
+use super::site::Site;
+
+const COMPONENTS: &[&str] = &[
+    "etcd",
+    "patroni",
+    "postgresql",
+    "pgbouncer",
+    "haproxy",
+    "keepalived",
+];
+
+/// Adds the guards. They name every unit and package of the cluster, so that
+/// all roles of a node bring the same bytes.
+pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
+    let units = COMPONENTS
+        .iter()
+        .map(|name| Ok(site.component(name)?.unit.clone()))
+        .collect::<Result<Vec<_>, RenderError>>()?;
+    let mut packages: Vec<String> = site.plan.packages.values().flatten().cloned().collect();
+    packages.sort();
+    packages.dedup();
+    draft.early_file(
+        &site.path("needrestart")?,
+        site.fill("common/needrestart.conf.j2", context! { units })?,
+    )?;
+    draft.early_file(
+        &site.path("unattended_upgrades")?,
+        site.fill("common/unattended-upgrades.conf.j2", context! { packages })?,
+    )?;
+    draft
+        .assignment
+        .guarded_units
+        .extend(site.plan.profile.disturbing_units.iter().cloned());
+    Ok(())
+}

@@ -1,0 +1,259 @@
+//! What a plan becomes on each node, compared with the golden trees.
+//!
+//! `PGBUNDLE_GOLDEN=write` writes them anew; read the difference before committing it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use pgbundle::base::Role;
+use pgbundle::bundle::assignment::{Assignment, Stage};
+use pgbundle::library::Library;
+use pgbundle::plan::{self, Plan, RoleComponents};
+use pgbundle::render::{
+    self, Cluster, EtcdSecrets, KeyPair, NodeSecretsInput, PostgresSecrets, ProxySecrets,
+};
+use pgbundle::spec::{self, Node};
+
+use crate::support::{read_source, source};
+
+const CLUSTER: Cluster<'static> = Cluster {
+    id: "0123456789abcdef0123456789abcdef",
+    etcd_token: "three-node-0123456789abcdef0123456789abcdef",
+    ca: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
+};
+
+/// Values that YAML would read as something else, were they not quoted.
+fn secrets() -> NodeSecretsInput<'static> {
+    let pair = KeyPair {
+        certificate: "certificate\n",
+        key: "key\n",
+    };
+    NodeSecretsInput {
+        etcd: Some(EtcdSecrets { tls: pair }),
+        postgres: Some(PostgresSecrets {
+            patroni: pair,
+            postgres: pair,
+            superuser: "12:30:45",
+            replication: "0644",
+            rewind: "on",
+            rest: "1e3",
+        }),
+        proxy: Some(ProxySecrets {
+            statistics: "sentinel",
+        }),
+    }
+}
+
+pub fn plan_of(spec_text: &str) -> Plan {
+    let spec = spec::parse(spec_text).expect("the example is right");
+    let profile = Library::new(Vec::new())
+        .profile("debian12")
+        .expect("the built-in profile is right");
+    let texts: BTreeMap<Role, String> = Role::ALL
+        .into_iter()
+        .map(|role| (role, read_source(&format!("bundles/{role}/role.toml"))))
+        .collect();
+    let roles = RoleComponents::parse(|role| texts[&role].as_str()).expect("roles are right");
+    plan::resolve(spec, profile, None, &roles).expect("the profile serves the example")
+}
+
+fn example() -> Plan {
+    plan_of(&read_source("clusters/three-node.toml"))
+}
+
+fn rendered(plan: &Plan, node: &Node) -> Vec<render::Rendered> {
+    node.roles
+        .iter()
+        .map(|role| render::assignment(plan, *role, node, &CLUSTER).expect("it renders"))
+        .collect()
+}
+
+/// Everything of a node, by path below its golden folder.
+fn tree(plan: &Plan, node: &Node) -> BTreeMap<String, Vec<u8>> {
+    let mut tree = BTreeMap::new();
+    for role in rendered(plan, node) {
+        let name = format!("assignment-{}.json", role.assignment.role);
+        let mut text = serde_json::to_vec_pretty(&role.assignment).unwrap();
+        text.push(b'\n');
+        tree.insert(name, text);
+        for (path, content) in role.files {
+            if let Some(other) = tree.insert(path.as_str()[1..].to_owned(), content.clone()) {
+                assert_eq!(other, content, "two roles disagree on {path}");
+            }
+        }
+    }
+    for file in render::secret_files(plan, &secrets()).expect("secrets render") {
+        let path = file.path.as_str()[1..].to_owned();
+        let earlier = tree.insert(path, file.content.into_bytes());
+        assert!(earlier.is_none(), "{} is both secret and not", file.path);
+    }
+    tree
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.expect("the folder can be read").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+fn write(folder: &Path, tree: &BTreeMap<String, Vec<u8>>) {
+    if folder.exists() {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+    for (name, content) in tree {
+        let path = folder.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+}
+
+/// The first line that differs, from both sides.
+fn difference(golden: &[u8], now: &[u8]) -> String {
+    let (golden, now) = (
+        String::from_utf8_lossy(golden),
+        String::from_utf8_lossy(now),
+    );
+    let (mut old, mut new) = (golden.lines(), now.lines());
+    for number in 1.. {
+        match (old.next(), new.next()) {
+            (None, None) => break,
+            (a, b) if a == b => {}
+            (a, b) => {
+                let show = |line: Option<&str>| line.unwrap_or("(end)").to_owned();
+                return format!("  line {number}\n  - {}\n  + {}\n", show(a), show(b));
+            }
+        }
+    }
+    "  only the ends of lines differ\n".to_owned()
+}
+
+fn compare(folder: &Path, tree: &BTreeMap<String, Vec<u8>>) -> String {
+    let mut report = String::new();
+    for (name, content) in tree {
+        match std::fs::read(folder.join(name)) {
+            Ok(golden) if golden == *content => {}
+            Ok(golden) => report += &format!("{name}:\n{}", difference(&golden, content)),
+            Err(error) => report += &format!("{name}: {error}\n"),
+        }
+    }
+    for path in files_below(folder) {
+        let name = path.strip_prefix(folder).unwrap().to_str().unwrap();
+        if !tree.contains_key(name) {
+            report += &format!("{name}: no longer rendered\n");
+        }
+    }
+    report
+}
+
+#[test]
+fn three_nodes_are_rendered_as_in_the_golden_trees() {
+    let plan = example();
+    let write_anew = std::env::var_os("PGBUNDLE_GOLDEN").is_some_and(|value| value == "write");
+    let mut report = String::new();
+    for node in &plan.spec.nodes {
+        let folder = source("tests/golden/three-node").join(node.name.as_str());
+        let tree = tree(&plan, node);
+        if write_anew {
+            write(&folder, &tree);
+        }
+        report += &compare(&folder, &tree);
+    }
+    assert!(report.is_empty(), "rendered differently:\n{report}");
+}
+
+#[test]
+fn what_is_secret_is_in_secret_files_alone() {
+    let plan = example();
+    let node = &plan.spec.nodes[0];
+    for role in rendered(&plan, node) {
+        for (path, content) in role.files {
+            let text = String::from_utf8(content).unwrap();
+            for secret in ["12:30:45", "sentinel", "key\n-----"] {
+                assert!(!text.contains(secret), "{path} holds {secret}");
+            }
+        }
+    }
+    for file in render::secret_files(&plan, &secrets()).unwrap() {
+        let is_public = file.path.as_str().ends_with(".pem");
+        let readable = file.access.mode.bits() & 0o007 != 0;
+        assert_eq!(is_public, readable, "{}", file.path);
+    }
+}
+
+#[test]
+fn a_node_gets_no_more_secrets_than_its_roles_need() {
+    let plan = example();
+    let only_etcd = NodeSecretsInput {
+        etcd: secrets().etcd,
+        ..NodeSecretsInput::default()
+    };
+    let paths: Vec<String> = render::secret_files(&plan, &only_etcd)
+        .unwrap()
+        .into_iter()
+        .map(|file| file.path.to_string())
+        .collect();
+    assert_eq!(
+        paths,
+        ["/etc/pgbundle/tls/etcd.key", "/etc/pgbundle/tls/etcd.pem"]
+    );
+}
+
+#[test]
+fn every_named_file_has_its_content_and_its_digest() {
+    let plan = example();
+    for node in &plan.spec.nodes {
+        for role in rendered(&plan, node) {
+            assert_eq!(role.assignment.files.len(), role.files.len());
+            for file in &role.assignment.files {
+                let content = &role.files[&file.path];
+                assert_eq!(file.sha256, pgbundle::base::Sha256::of(content));
+                if file.stage == Stage::BeforePackages {
+                    assert_eq!(file.access.owner, "root", "{}", file.path);
+                }
+            }
+            services_are_known(&role.assignment);
+        }
+    }
+}
+
+fn services_are_known(assignment: &Assignment) {
+    let names: Vec<&str> = assignment
+        .services
+        .iter()
+        .map(|service| service.name.as_str())
+        .collect();
+    let asked = assignment
+        .files
+        .iter()
+        .flat_map(|file| &file.services)
+        .chain(assignment.facts.iter().flat_map(|fact| &fact.services));
+    for service in asked {
+        assert!(names.contains(&service.as_str()), "{service} is no service");
+    }
+}
+
+#[test]
+fn without_a_vip_there_is_no_keepalived() {
+    let text = read_source("clusters/three-node.toml");
+    let without: String = text
+        .replace("[vip]\n", "")
+        .replace("address = \"192.168.60.110/24\"\n", "");
+    let plan = plan_of(&without);
+    let proxy = render::assignment(&plan, Role::Proxy, &plan.spec.nodes[0], &CLUSTER).unwrap();
+    assert!(!proxy.assignment.packages.contains(&"keepalived".to_owned()));
+    assert!(proxy.assignment.facts.is_empty());
+    assert!(
+        proxy
+            .files
+            .keys()
+            .all(|path| !path.as_str().contains("keepalived"))
+    );
+}
