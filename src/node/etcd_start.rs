@@ -16,7 +16,6 @@
 //! A voter is added, not a learner: nobody would be there to promote it, and
 //! it is done only while a majority of the full list is healthy without it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -28,40 +27,10 @@ use super::marker::{self, Held, Marker};
 use super::stop::Stop;
 use super::system::{Answer, Call};
 use super::wal::{self, Disk};
+use crate::base::NodePath;
+use crate::bundle::start::{ETCD_START, ETCD_START_ENVIRONMENT, EtcdMember, EtcdStart};
 
-/// `/etc/pgbundle/etcd.json`.
-pub const SETTINGS: &str = "/etc/pgbundle/etcd.json";
-/// What etcd's unit reads (`EnvironmentFile=`).
-pub const ENVIRONMENT: &str = "/run/pgbundle/etcd-start.env";
-const LOCK: &str = "/pgbundle/member-change";
-
-/// What the renderer tells of the cluster's etcd.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Settings {
-    /// This member's name.
-    pub name: String,
-    /// Its data folder.
-    pub data_directory: PathBuf,
-    /// Every member, this one too.
-    pub members: Vec<Member>,
-    /// CA file, PEM.
-    pub ca: PathBuf,
-    /// This node's certificate.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-}
-
-/// A member as the spec has it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Member {
-    /// Its name.
-    pub name: String,
-    /// Where peers reach it.
-    pub peer_url: String,
-    /// Where clients reach it.
-    pub client_url: String,
-}
+const LOCK: &str = "/pgbundle-node/member-change";
 
 #[derive(Clone, Debug, Deserialize)]
 struct Listing {
@@ -99,18 +68,22 @@ pub struct Start {
 
 /// Decides, remembers the decision beside the data, and tells etcd's unit.
 pub fn prepare(host: &Host) -> Result<Start, Stop> {
-    let settings: Settings = require_json(&host.path(SETTINGS))?;
+    let settings: EtcdStart = require_json(&host.path(ETCD_START))?;
     let start = decide(host, &settings)?;
     let text = format!(
         "ETCD_INITIAL_CLUSTER={}\nETCD_INITIAL_CLUSTER_STATE={}\n",
         start.cluster, start.state
     );
-    durable::write(&host.path(ENVIRONMENT), text.as_bytes(), Rights::own(0o644))?;
+    durable::write(
+        &host.path(ETCD_START_ENVIRONMENT),
+        text.as_bytes(),
+        Rights::own(0o644),
+    )?;
     Ok(start)
 }
 
-fn decide(host: &Host, settings: &Settings) -> Result<Start, Stop> {
-    let folder = host.path(&settings.data_directory.display().to_string());
+fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {
+    let folder = settings.data_directory.under(&host.root);
     let identity = identity::stored(host)?
         .ok_or_else(|| Stop::Input("this host has no identity yet".to_owned()))?;
     let mine = Marker::of(&identity, Held::Beginning);
@@ -152,32 +125,31 @@ fn decide(host: &Host, settings: &Settings) -> Result<Start, Stop> {
 
 struct Cluster<'a> {
     host: &'a Host<'a>,
-    settings: &'a Settings,
+    settings: &'a EtcdStart,
 }
 
 impl Cluster<'_> {
-    fn me(&self) -> Result<&Member, Stop> {
+    fn me(&self) -> Result<&EtcdMember, Stop> {
         let name = &self.settings.name;
         let mine = self
             .settings
             .members
             .iter()
             .find(|member| member.name == *name);
-        mine.ok_or_else(|| Stop::Input(format!("`{SETTINGS}` does not list its own member {name}")))
+        mine.ok_or_else(|| {
+            Stop::Input(format!(
+                "`{ETCD_START}` does not list its own member {name}"
+            ))
+        })
     }
 
     fn etcdctl<'w>(&self, endpoint: &str, words: impl IntoIterator<Item = &'w str>) -> Call {
-        let below = |path: &PathBuf| {
-            self.host
-                .path(&path.display().to_string())
-                .display()
-                .to_string()
-        };
+        let below = |path: &NodePath| path.under(&self.host.root).display().to_string();
         let mut arguments = vec![
             format!("--endpoints={endpoint}"),
-            format!("--cacert={}", below(&self.settings.ca)),
-            format!("--cert={}", below(&self.settings.certificate)),
-            format!("--key={}", below(&self.settings.key)),
+            format!("--cacert={}", below(&self.settings.tls.ca)),
+            format!("--cert={}", below(&self.settings.tls.certificate)),
+            format!("--key={}", below(&self.settings.tls.key)),
             "--dial-timeout=1s".to_owned(),
             "--command-timeout=3s".to_owned(),
         ];
@@ -263,7 +235,7 @@ impl Cluster<'_> {
     }
 
     fn go_on(&self, owner: wal::Owner, answer: Option<&(String, Listing)>) -> Result<Start, Stop> {
-        let folder = self.settings.data_directory.display();
+        let folder = &self.settings.data_directory;
         let remedy = "nothing was touched: move the folder away to have this member made anew";
         if let Some((endpoint, listing)) = answer {
             let cluster = listing.header.cluster_id;
@@ -323,9 +295,9 @@ impl Cluster<'_> {
         for listed in &listing.members {
             let mine = listed.peer_urls.contains(&me.peer_url);
             let name = if mine {
-                &self.settings.name
+                self.settings.name.as_str()
             } else {
-                &listed.name
+                listed.name.as_str()
             };
             if name.is_empty() {
                 let url = listed.peer_urls.join(" ");
@@ -371,9 +343,10 @@ impl Cluster<'_> {
                 .run(&self.etcdctl(endpoint, ["member", "remove", &id]))?;
         }
         let url = format!("--peer-urls={}", me.peer_url);
-        self.host
-            .system
-            .run(&self.etcdctl(endpoint, ["member", "add", &self.settings.name, &url]))?;
+        self.host.system.run(&self.etcdctl(
+            endpoint,
+            ["member", "add", self.settings.name.as_str(), &url],
+        ))?;
         self.join(
             &self.list_or_fail(endpoint)?,
             "its disk was lost: removed and added again",

@@ -24,7 +24,7 @@ pub struct Wanted<'a> {
     pub place: PathBuf,
     access: &'a Access,
     content: Vec<u8>,
-    services: &'a [String],
+    services: Vec<String>,
     is_certificate: bool,
     before_packages: bool,
 }
@@ -113,7 +113,7 @@ pub fn wanted<'a>(
                 place: file.path.under(&host.root),
                 access: &file.access,
                 content,
-                services: &file.services,
+                services: file.services.clone(),
                 is_certificate: false,
                 before_packages: file.stage == Stage::BeforePackages,
             });
@@ -125,7 +125,7 @@ pub fn wanted<'a>(
                 place: fact.path.under(&host.root),
                 access: &fact.access,
                 content: format!("{}{told}{}", fact.before, fact.after).into_bytes(),
-                services: &fact.services,
+                services: fact.services.clone(),
                 is_certificate: false,
                 before_packages: false,
             });
@@ -136,7 +136,7 @@ pub fn wanted<'a>(
         place: secret.path.under(&host.root),
         access: &secret.access,
         content: secret.content.clone().into_bytes(),
-        services: &secret.services,
+        services: secret.services.clone(),
         is_certificate: secret.is_certificate,
         before_packages: false,
     }));
@@ -156,7 +156,14 @@ fn one_each(wanted: &mut Vec<Wanted>) -> Result<(), Stop> {
             two[0].path
         )));
     }
-    wanted.dedup_by(|a, b| a.path == b.path && a.services == b.services);
+    wanted.dedup_by(|later, first| {
+        let same = later.path == first.path;
+        if same {
+            first.services.append(&mut later.services);
+            first.before_packages |= later.before_packages;
+        }
+        same
+    });
     Ok(())
 }
 

@@ -15,6 +15,7 @@ use super::narrator::{Narrator, Wait};
 use super::services;
 use super::stop::Stop;
 use crate::bundle::assignment::Health;
+use crate::bundle::start::{BOOTSTRAP, ETCD_START, TlsFiles};
 
 const LIMIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(500);
@@ -101,20 +102,17 @@ fn ask_http(host: &Host, authorities: &Path, url: &str) -> Result<u16, String> {
     }
 }
 
-#[derive(Deserialize)]
-struct OwnCertificate {
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
 /// The certificate with which this node shows who it is, where it has one.
 fn own_certificate(host: &Host) -> Option<(PathBuf, PathBuf)> {
-    let files = ["/etc/pgbundle/etcd.json", "/etc/pgbundle/bootstrap.json"];
-    let own = files
-        .iter()
-        .find_map(|path| read_json::<OwnCertificate>(&host.path(path)).ok().flatten())?;
-    let below = |path: &Path| host.path(&path.display().to_string());
-    Some((below(&own.certificate), below(&own.key)))
+    #[derive(Deserialize)]
+    struct Settings {
+        tls: TlsFiles,
+    }
+    let own = [ETCD_START, BOOTSTRAP].iter().find_map(|path| {
+        let settings = read_json::<Settings>(&host.path(path)).ok().flatten()?;
+        Some(settings.tls)
+    })?;
+    Some((own.certificate.under(&host.root), own.key.under(&host.root)))
 }
 
 /// Whether a connection to `address:port` is accepted within a second.

@@ -81,7 +81,7 @@ pub fn store(host: &Host) -> Result<(), Stop> {
     let path = host.path(PLANTED);
     let bytes = read_if_there(&path)?
         .ok_or_else(|| Stop::Input(format!("`{}` is gone", path.display())))?;
-    durable::folder(&host.path(super::host::STATE), Rights::own(0o755))?;
+    durable::folder(&host.path(super::host::STATE), Rights::own(0o700))?;
     durable::write(&host.state(STORED), &bytes, Rights::own(0o600))?;
     Ok(())
 }

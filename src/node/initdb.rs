@@ -18,7 +18,6 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::durable::{self, Rights};
@@ -26,50 +25,10 @@ use super::host::{Host, require_json};
 use super::http::{self, Trust};
 use super::marker::{self, Held, Marker};
 use super::stop::Stop;
+use crate::base::NodePath;
+use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 
-/// `/etc/pgbundle/bootstrap.json`.
-pub const SETTINGS: &str = "/etc/pgbundle/bootstrap.json";
 const LIMIT: Duration = Duration::from_secs(3);
-
-/// What the renderer tells of the cluster's PostgreSQL.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Settings {
-    /// The cluster's name.
-    pub cluster: String,
-    /// The cluster's random identity.
-    pub cluster_id: String,
-    /// The data folder.
-    pub data_directory: PathBuf,
-    /// Where `initdb` lies.
-    pub bin_directory: PathBuf,
-    /// Its arguments but for the folder.
-    pub initdb: Vec<String>,
-    /// The other postgres nodes.
-    pub peers: Vec<Peer>,
-    /// CA file, PEM.
-    pub ca: PathBuf,
-    /// This node's certificate.
-    pub certificate: PathBuf,
-    /// Its key.
-    pub key: PathBuf,
-    /// The bundle's generation.
-    pub generation: u64,
-    /// etcd's client URLs.
-    #[serde(default)]
-    pub etcd: Vec<String>,
-    /// Patroni's initialise key (`/service/<cluster>/initialize`).
-    #[serde(default)]
-    pub initialize_key: String,
-}
-
-/// Another postgres node.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Peer {
-    /// Its name.
-    pub name: String,
-    /// Its Patroni (`https://address:8008`).
-    pub patroni_url: String,
-}
 
 /// What a peer said of its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,22 +42,22 @@ pub enum Said {
 }
 
 /// Reads the settings.
-pub fn settings(host: &Host) -> Result<Settings, Stop> {
-    require_json(&host.path(SETTINGS))
+pub fn settings(host: &Host) -> Result<Bootstrap, Stop> {
+    require_json(&host.path(BOOTSTRAP))
 }
 
-fn folder(host: &Host, settings: &Settings) -> PathBuf {
-    host.path(&settings.data_directory.display().to_string())
+fn folder(host: &Host, settings: &Bootstrap) -> PathBuf {
+    settings.data_directory.under(&host.root)
 }
 
 /// Passes the guard, marks the folder, and becomes initdb.
 pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
     let settings = settings(host)?;
     let folder = folder(host, &settings);
-    if data.is_some_and(|data| Path::new(data) != settings.data_directory) {
+    if data.is_some_and(|data| data != settings.data_directory.as_str()) {
         return Err(Stop::Input(format!(
-            "Patroni's data folder is not that of `{SETTINGS}`, `{}`",
-            settings.data_directory.display()
+            "Patroni's data folder is not that of `{BOOTSTRAP}`, `{}`",
+            settings.data_directory
         )));
     }
     let marker = our_marker(&settings, &folder)?;
@@ -109,9 +68,9 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
         let said: Vec<_> = settings
             .peers
             .iter()
-            .map(|peer| (peer.name.clone(), ask(host, &settings, peer)))
+            .map(|peer| (peer.name.to_string(), ask(host, &settings, peer)))
             .collect();
-        judge(&marker, settings.generation, &said)?;
+        judge(&marker, &said)?;
     }
     marker::write(
         &folder,
@@ -121,18 +80,18 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
         },
         None,
     )?;
-    let fault = Command::new(settings.bin_directory.join("initdb"))
+    let fault = Command::new(settings.initdb.under(&host.root))
         .arg("-D")
         .arg(&folder)
-        .args(&settings.initdb)
+        .args(&settings.arguments)
         .exec();
     Err(Stop::World(format!(
-        "cannot run initdb in `{}`: {fault}",
-        settings.bin_directory.display()
+        "cannot run `{}`: {fault}",
+        settings.initdb
     )))
 }
 
-fn our_marker(settings: &Settings, folder: &Path) -> Result<Marker, Stop> {
+fn our_marker(settings: &Bootstrap, folder: &Path) -> Result<Marker, Stop> {
     let place = folder.display();
     let marker = marker::read(folder)?.ok_or_else(|| {
         Stop::refuse(format!(
@@ -154,14 +113,14 @@ fn our_marker(settings: &Settings, folder: &Path) -> Result<Marker, Stop> {
 }
 
 /// Whether an empty node may begin the cluster's history.
-pub fn judge(marker: &Marker, generation: u64, said: &[(String, Said)]) -> Result<(), Stop> {
+pub fn judge(marker: &Marker, said: &[(String, Said)]) -> Result<(), Stop> {
     let mut reasons = Vec::new();
     if marker.state == Held::HoldsData {
         reasons.push(
             "this node's marker says that its data folder held data of the cluster".to_owned(),
         );
     }
-    let first = generation == 1 && marker.state == Held::Empty;
+    let first = marker.generation == 1 && marker.state == Held::Empty;
     for (name, said) in said {
         match said {
             Said::Holds(why) => reasons.push(format!("{name} holds data ({why})")),
@@ -181,12 +140,12 @@ pub fn judge(marker: &Marker, generation: u64, said: &[(String, Said)]) -> Resul
     Err(Stop::Refused(reasons))
 }
 
-fn agent(host: &Host, settings: &Settings) -> Result<ureq::Agent, String> {
-    let below = |path: &Path| host.path(&path.display().to_string());
+fn agent(host: &Host, settings: &Bootstrap) -> Result<ureq::Agent, String> {
+    let below = |path: &NodePath| path.under(&host.root);
     let (ca, certificate, key) = (
-        below(&settings.ca),
-        below(&settings.certificate),
-        below(&settings.key),
+        below(&settings.tls.ca),
+        below(&settings.tls.certificate),
+        below(&settings.tls.key),
     );
     let trust = Trust::Only {
         authorities: &ca,
@@ -196,10 +155,10 @@ fn agent(host: &Host, settings: &Settings) -> Result<ureq::Agent, String> {
 }
 
 /// Asks a peer's Patroni whether it holds data.
-pub fn ask(host: &Host, settings: &Settings, peer: &Peer) -> Said {
+pub fn ask(host: &Host, settings: &Bootstrap, peer: &PatroniPeer) -> Said {
     let answer = agent(host, settings).and_then(|agent| {
         let mut response = agent
-            .get(format!("{}/patroni", peer.patroni_url))
+            .get(&peer.url)
             .call()
             .map_err(|fault| fault.to_string())?;
         response
@@ -239,7 +198,7 @@ fn allowance(folder: &Path) -> PathBuf {
 /// The operator's override, for one bootstrap; the cluster's name must be typed.
 pub fn allow(host: &Host, cluster: &str) -> Result<(), Stop> {
     let settings = settings(host)?;
-    if cluster != settings.cluster {
+    if cluster != settings.cluster.as_str() {
         return Err(Stop::Input(format!(
             "this node is of cluster `{}`, not `{cluster}`",
             settings.cluster
@@ -299,7 +258,7 @@ pub fn mark(host: &Host) -> Result<String, Stop> {
 
 fn finish_or_put_aside(
     host: &Host,
-    settings: &Settings,
+    settings: &Bootstrap,
     folder: &Path,
     marker: Marker,
 ) -> Result<String, Stop> {
@@ -361,7 +320,7 @@ struct Initialize {
 }
 
 impl Initialize {
-    fn read(agent: &ureq::Agent, settings: &Settings) -> Result<Option<Self>, Stop> {
+    fn read(agent: &ureq::Agent, settings: &Bootstrap) -> Result<Option<Self>, Stop> {
         let key = BASE64.encode(&settings.initialize_key);
         let mut faults = Vec::new();
         for endpoint in &settings.etcd {
@@ -427,11 +386,12 @@ fn post(agent: &ureq::Agent, endpoint: &str, verb: &str, body: &Value) -> Result
 mod tests {
     use super::*;
 
-    fn marker(state: Held) -> Marker {
+    fn marker(state: Held, generation: u64) -> Marker {
         Marker {
             cluster: "demo".into(),
             cluster_id: "00".into(),
             node: "db-1".into(),
+            generation,
             state,
         }
     }
@@ -447,13 +407,13 @@ mod tests {
     fn an_empty_node_begins_only_when_nobody_can_hold_data() {
         let silent = || said(Said::Silent("refused".into()));
         let holds = || said(Said::Holds("system identifier 7".into()));
-        assert!(judge(&marker(Held::Empty), 1, &silent()).is_ok());
-        assert!(judge(&marker(Held::Empty), 1, &holds()).is_err());
-        assert!(judge(&marker(Held::Empty), 2, &silent()).is_err());
-        assert!(judge(&marker(Held::Empty), 2, &said(Said::Nothing)).is_ok());
-        assert!(judge(&marker(Held::Beginning), 1, &silent()).is_err());
-        assert!(judge(&marker(Held::Beginning), 1, &said(Said::Nothing)).is_ok());
-        assert!(judge(&marker(Held::HoldsData), 1, &said(Said::Nothing)).is_err());
+        assert!(judge(&marker(Held::Empty, 1), &silent()).is_ok());
+        assert!(judge(&marker(Held::Empty, 1), &holds()).is_err());
+        assert!(judge(&marker(Held::Empty, 2), &silent()).is_err());
+        assert!(judge(&marker(Held::Empty, 2), &said(Said::Nothing)).is_ok());
+        assert!(judge(&marker(Held::Beginning, 1), &silent()).is_err());
+        assert!(judge(&marker(Held::Beginning, 1), &said(Said::Nothing)).is_ok());
+        assert!(judge(&marker(Held::HoldsData, 1), &said(Said::Nothing)).is_err());
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub struct Marker {
     pub cluster_id: String,
     /// The node.
     pub node: String,
+    /// The generation of the node's identity.
+    pub generation: u64,
     /// What the folder holds.
     pub state: Held,
 }
@@ -45,6 +47,7 @@ impl Marker {
             cluster: identity.cluster.to_string(),
             cluster_id: identity.cluster_id.clone(),
             node: identity.node.to_string(),
+            generation: identity.generation,
             state,
         }
     }

@@ -9,7 +9,7 @@ use super::stop::Stop;
 use super::system::Call;
 
 /// Labels under which bundles come: a disk of their own, or the seed's ISO.
-pub const LABELS: [&str; 2] = ["PGBUNDLE", "cidata"];
+pub const LABELS: [&str; 3] = ["PGBUNDLE", "cidata", "CIDATA"];
 
 /// A mounted medium; it is unmounted when dropped.
 pub struct Mounted<'a> {

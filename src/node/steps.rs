@@ -341,13 +341,13 @@ const MARKERS: Step = Step {
     },
     restarts: nothing,
     check: |context| {
-        let folders = context
-            .bundles
-            .iter()
-            .flat_map(|bundle| &bundle.assignment.data);
         let mut unmarked = 0;
-        for data in folders {
-            unmarked += usize::from(marker::read(&data.path.under(&context.host.root))?.is_none());
+        for bundle in &context.bundles {
+            for data in &bundle.assignment.data {
+                let marker = marker::read(&data.path.under(&context.host.root))?;
+                let generation = marker.map(|marker| marker.generation);
+                unmarked += usize::from(generation != Some(context.identity()?.generation));
+            }
         }
         Ok(needed_if(unmarked > 0, || {
             format!("{unmarked} data folders to mark")
@@ -369,14 +369,16 @@ fn mark_folders(context: &mut Context) -> Result<(), Stop> {
         if let Some(reason) = marker::foreign(&folder, &mine)? {
             return Err(Stop::refuse(reason));
         }
-        if marker::read(&folder)?.is_some() {
-            continue;
-        }
+        let held = marker::read(&folder)?.map_or(Held::Empty, |marker| marker.state);
         let rights = Accounts::of(host)?.rights(&data.access)?;
         if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
             durable::folder(parent, rights)?;
         }
-        marker::write(&folder, &mine, rights.owner)?;
+        let marker = Marker {
+            state: held,
+            ..mine.clone()
+        };
+        marker::write(&folder, &marker, rights.owner)?;
     }
     Ok(())
 }

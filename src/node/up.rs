@@ -14,6 +14,8 @@ use super::stop::Stop;
 
 /// Runs the steps; the report and the console say how it went.
 pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
+    // What starts this program may be strict; what packages leave must be as packages mean it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let _lock = lock(host)?;
     let mut context = context(host, patience);
     let outcome = run_all(&mut context);
