@@ -112,3 +112,6 @@ pub struct LockedFile {
     /// Roles that carry it.
     pub roles: Vec<Role>,
 }
+
+#[cfg(test)]
+mod tests;

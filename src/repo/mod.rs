@@ -14,6 +14,8 @@
 //! Only [`keyring`], [`apt_sources`] and [`transport::Folder`] touch the disk,
 //! and sockets are behind [`transport::Transport`].
 //!
+//! An error's text is complete by itself: it ends with the text of its source.
+//!
 //! # How an rpm-md repository lowers into the same model
 //!
 //! The chain is the same with other names. `repodata/repomd.xml` with its

@@ -34,7 +34,7 @@ pub enum PackageError {
         field: &'static str,
     },
     /// A version is none.
-    #[error("the package `{package}` has a version that is none")]
+    #[error("the package `{package}` has a version that is none: {source}")]
     Version {
         /// Its name.
         package: String,
@@ -42,7 +42,7 @@ pub enum PackageError {
         source: NotADebVersion,
     },
     /// A relation is none.
-    #[error("the package `{package}` has a field `{field}` that cannot be read")]
+    #[error("the package `{package}` has a field `{field}` that cannot be read: {source}")]
     Relation {
         /// Its name.
         package: String,

@@ -35,7 +35,7 @@ pub enum NotARelation {
     #[error("`{0}` is not a relation such as `name (>= 1.0)`")]
     Grammar(String),
     /// The bound's version.
-    #[error("the relation `{relation}` has a version that is none")]
+    #[error("the relation `{relation}` has a version that is none: {source}")]
     Version {
         /// The relation.
         relation: String,

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -34,6 +35,11 @@ const ROOTS: [(Role, &[&str]); 3] = [
     (Role::Proxy, &["haproxy", "keepalived"]),
 ];
 
+/// Straight to standard error: what a passing test prints is not shown otherwise.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
+}
+
 /// A mirror of folders, filled from what apt fetched for this machine.
 struct MachineMirror {
     folder: tempfile::TempDir,
@@ -43,12 +49,14 @@ struct MachineMirror {
 impl MachineMirror {
     fn new(profile: &Profile) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let mut at = None;
         for source in &profile.sources {
             for suite in &source.suites {
-                copy_suite(&folder.path().join(&source.id), suite)?;
+                let date = copy_suite(&folder.path().join(&source.id), suite)?;
+                at = at.max(Some(date));
             }
         }
-        let at = "2026-11-21T00:00:00Z".parse().map_err(|_| "no time")?;
+        let at = at.ok_or("the profile names no suite")?;
         Ok(Self { folder, at })
     }
 
@@ -67,19 +75,31 @@ impl MachineMirror {
     }
 }
 
-fn copy_suite(root: &Path, suite: &str) -> Result<(), String> {
+fn copy_suite(root: &Path, suite: &str) -> Result<Epoch, String> {
     let inrelease = list_file(&format!("_dists_{suite}_InRelease"))?;
     let packages = list_file(&format!("_dists_{suite}_main_binary-amd64_Packages"))?;
     let folder = root.join("dists").join(suite).join("main/binary-amd64");
     fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
-    fs::copy(inrelease, root.join("dists").join(suite).join("InRelease"))
+    let signed = fs::read_to_string(inrelease).map_err(|e| e.to_string())?;
+    fs::write(root.join("dists").join(suite).join("InRelease"), &signed)
         .map_err(|e| e.to_string())?;
     let helper = Command::new("/usr/lib/apt/apt-helper")
         .arg("cat-file")
         .arg(&packages)
         .output();
     let plain = helper.map_err(|e| format!("apt-helper: {e}"))?.stdout;
-    fs::write(folder.join("Packages"), plain).map_err(|e| e.to_string())
+    fs::write(folder.join("Packages"), plain).map_err(|e| e.to_string())?;
+    date(&signed).ok_or_else(|| format!("the InRelease of {suite} has no date"))
+}
+
+/// The lists may be old: they are judged at the newest date that they carry.
+fn date(signed: &str) -> Option<Epoch> {
+    let line = signed
+        .lines()
+        .find_map(|line| line.strip_prefix("Date: "))?;
+    let rfc2822 = &time::format_description::well_known::Rfc2822;
+    let date = time::OffsetDateTime::parse(&line.replace("UTC", "+0000"), rfc2822).ok()?;
+    Epoch::from_seconds(date.unix_timestamp()).ok()
 }
 
 fn list_file(ending: &str) -> Result<PathBuf, String> {
@@ -209,14 +229,14 @@ fn real_lock() -> Result<(MachineMirror, Plan, Lock), String> {
     let plan = plan(profile);
     let (lock, warnings) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new())
         .unwrap_or_else(|error| panic!("{error}"));
-    eprintln!(
+    say(&format!(
         "indexes read and verified in {read:?}, locked {} packages in {:?} (dates up to {})",
         lock.packages.len(),
         started.elapsed() - read,
         lock.date
-    );
+    ));
     for warning in warnings {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     Ok((mirror, plan, lock))
 }
@@ -276,19 +296,19 @@ fn is_companion(row: &str) -> bool {
 fn closes_over_dependencies_as_apt_does() {
     let (_mirror, _plan, lock) = match real_lock() {
         Ok(all) => all,
-        Err(reason) => return eprintln!("NOT COMPARED with apt: {reason}"),
+        Err(reason) => return say(&format!("NOT COMPARED with apt: {reason}")),
     };
     let scratch = tempfile::tempdir().unwrap();
     let started = Instant::now();
     let apt = match apt_closure(scratch.path()) {
         Ok(apt) => apt,
-        Err(reason) => return eprintln!("NOT COMPARED with apt: {reason}"),
+        Err(reason) => return say(&format!("NOT COMPARED with apt: {reason}")),
     };
-    eprintln!(
+    say(&format!(
         "apt-get -s install took {:?} for {} packages",
         started.elapsed(),
         apt.len()
-    );
+    ));
     let ours: BTreeSet<_> = lock
         .packages
         .iter()
@@ -296,7 +316,9 @@ fn closes_over_dependencies_as_apt_does() {
         .collect();
     let (companions, ours): (BTreeSet<_>, BTreeSet<_>) =
         ours.into_iter().partition(|row| is_companion(row));
-    eprintln!("companions of the base that come along: {companions:?}");
+    say(&format!(
+        "companions of the base that come along: {companions:?}"
+    ));
     let only_ours: Vec<_> = ours.difference(&apt).collect();
     let only_apt: Vec<_> = apt.difference(&ours).collect();
     assert!(
@@ -309,7 +331,7 @@ fn closes_over_dependencies_as_apt_does() {
 fn writes_one_text_and_reads_it_back() {
     let (mirror, plan, lock) = match real_lock() {
         Ok(all) => all,
-        Err(reason) => return eprintln!("NOT TESTED on the real archive: {reason}"),
+        Err(reason) => return say(&format!("NOT TESTED on the real archive: {reason}")),
     };
     let written = text::write(&lock);
     assert_eq!(text::read(&written).unwrap(), lock);
