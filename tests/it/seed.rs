@@ -415,7 +415,7 @@ fn a_cut_at_any_command_is_made_good_by_the_next_boot() {
     let mut cuts = 0;
     loop {
         let host = Host::new();
-        for name in ["mkdir", "cat", "base64", "gzip", "sync", "mv", "systemctl"] {
+        for name in ["mkdir", "chmod", "cat", "gzip", "sync", "mv", "systemctl"] {
             host.program(
                 name,
                 &format!(
