@@ -25,6 +25,12 @@ take() {
     cp "$1" "$new"
 }
 
+accept() {
+    is_pinned "$new" && return
+    say "  refused: $(wc -c <"$new") bytes with another digest (pinned: $size bytes, sha256 $digest)"
+    return 1
+}
+
 from_media() {
     for label in PGBUNDLE cidata CIDATA; do
         device=/dev/disk/by-label/$label
@@ -32,10 +38,10 @@ from_media() {
         say "  disk $label at $device"
         mkdir -p "$mount_point"
         mount -o ro "$device" "$mount_point" || continue
-        taken=1
-        take "$mount_point/$path" && taken=0
+        is_found=no
+        if take "$mount_point/$path" && accept; then is_found=yes; fi
         umount "$mount_point"
-        [ "$taken" = 0 ] && is_pinned "$new" && return 0
+        [ "$is_found" = no ] || return 0
     done
     say "  no disk labelled PGBUNDLE or cidata has it"
     return 1
@@ -59,8 +65,8 @@ with urllib.request.urlopen(sys.argv[1], timeout=10) as source, open(sys.argv[2]
 fetch() {
     case $1 in
         media) from_media ;;
-        folder:*) take "${1#folder:}/$path" ;;
-        *) from_url "$1/$path" ;;
+        folder:*) take "${1#folder:}/$path" && accept ;;
+        *) from_url "$1/$path" && accept ;;
     esac
 }
 
@@ -70,21 +76,15 @@ install_program() {
         say "looking for the node program in $source"
         rm -f "$new"
         fetch "$source" || continue
-        if is_pinned "$new"; then
-            chmod 0755 "$new"
-            sync
-            mv "$new" "$program"
-            sync
-            return 0
-        fi
-        say "  refused: $(wc -c <"$new") bytes with another digest (pinned: $size bytes, sha256 $digest)"
+        chmod 0755 "$new" && sync && mv "$new" "$program" && sync
+        return
     done
     rm -f "$new"
     return 1
 }
 
 # A mount that a killed run left behind would hide the disk from this one.
-umount "$mount_point" 2>/dev/null || :
+while grep -q " $mount_point " /proc/mounts; do umount "$mount_point"; done
 
 if ! is_pinned "$program" && ! install_program "$@"; then
     say "the node program is nowhere to be found; trying again in 10 s"

@@ -1,6 +1,7 @@
 //! The cluster's passwords: drawn once, each with the salt of its verifier.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry as Slot;
 
 use serde::{Deserialize, Serialize};
 
@@ -80,12 +81,11 @@ impl Passwords {
     pub fn complete(&mut self, random: &mut dyn Random) -> Result<bool, NoRandom> {
         let before = self.accounts.len();
         for account in Account::ALL {
-            if !self.accounts.contains_key(&account) {
-                let entry = Entry {
+            if let Slot::Vacant(slot) = self.accounts.entry(account) {
+                slot.insert(Entry {
                     password: password(account.characters(), random)?,
                     salt: draw(random)?,
-                };
-                self.accounts.insert(account, entry);
+                });
             }
         }
         Ok(self.accounts.len() != before)

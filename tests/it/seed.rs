@@ -230,8 +230,11 @@ fn every_renderer_of_cloud_init_takes_the_network() {
             ]);
             accepts(convert.arg("-p").arg(&file).arg("-d").arg(&out));
             let text = all_text(&out);
-            for part in ["10.0.0.11", "10.0.0.1\n", "10.0.0.2"] {
-                assert!(text.contains(part), "{renderer} lost {part}: {text}");
+            let parts: Vec<_> = text
+                .split(|c: char| c != '.' && !c.is_ascii_digit())
+                .collect();
+            for part in ["10.0.0.11", "10.0.0.1", "10.0.0.2"] {
+                assert!(parts.contains(&part), "{renderer} lost {part}: {text}");
             }
             fs::remove_dir_all(&out).unwrap();
         }
@@ -405,22 +408,14 @@ fn a_new_seed_is_planted_over_the_old() {
 }
 
 /// Kills the script at its first, second, … command, then boots again.
+/// (`base64` is not counted: in its pipe it would count at once with `gzip`.)
 #[test]
 fn a_cut_at_any_command_is_made_good_by_the_next_boot() {
     let identity = identity(&["media"]);
     let mut cuts = 0;
     loop {
         let host = Host::new();
-        for name in [
-            "mkdir",
-            "chmod",
-            "cat",
-            "base64",
-            "gzip",
-            "sync",
-            "mv",
-            "systemctl",
-        ] {
+        for name in ["mkdir", "chmod", "cat", "gzip", "sync", "mv", "systemctl"] {
             host.program(
                 name,
                 &format!(
@@ -444,7 +439,7 @@ fn a_cut_at_any_command_is_made_good_by_the_next_boot() {
         }
         cuts += 1;
     }
-    assert!(cuts > 15, "only {cuts} commands were cut");
+    assert!(cuts > 14, "only {cuts} commands were cut");
 }
 
 #[test]
@@ -528,6 +523,7 @@ fn installs_by_http_with_whatever_can_fetch() {
     let url = serve(PROGRAM);
     let tools = [
         "sh",
+        "grep",
         "cp",
         "rm",
         "mkdir",
