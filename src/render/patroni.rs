@@ -6,9 +6,8 @@ use minijinja::context;
 use serde::Serialize;
 
 use super::draft::{Draft, access};
-use super::postgres::POST_BOOTSTRAP;
 use super::site::{Site, socket};
-use super::{RenderError, places};
+use super::{RenderError, places, postgres};
 use crate::base::Role;
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::plan::Plan;
@@ -253,10 +252,16 @@ fn bootstrap(site: &Site<'_>) -> Result<Bootstrap, RenderError> {
             command: format!("{} initdb", site.path("node_program")?),
             no_params: true,
         },
-        post_bootstrap: format!("{psql} --no-psqlrc --quiet --file={POST_BOOTSTRAP}"),
-        // Unused with a method of one's own, but `patroni --validate-config` asks for both.
-        initdb: Vec::new(),
-        pg_hba: Vec::new(),
+        post_bootstrap: format!(
+            "{psql} --no-psqlrc --quiet --file={}",
+            postgres::POST_BOOTSTRAP
+        ),
+        // Patroni uses neither with a method of one's own and with
+        // postgresql.pg_hba, but `patroni --validate-config` asks for both.
+        initdb: postgres::initdb_arguments()
+            .map(|argument| argument.trim_start_matches('-').to_owned())
+            .to_vec(),
+        pg_hba: pg_hba(site),
     })
 }
 

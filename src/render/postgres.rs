@@ -3,7 +3,7 @@
 
 use minijinja::context;
 
-use super::draft::{Draft, access};
+use super::draft::{Draft, access, owned};
 use super::etcd::json;
 use super::site::{Site, url};
 use super::{RenderError, places};
@@ -54,7 +54,7 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
         name: site.node.name.clone(),
         data_directory: data_directory.parse()?,
         initdb: format!("{}/initdb", site.path("postgres_bin")?).parse()?,
-        arguments: arguments(),
+        arguments: owned(&initdb_arguments()),
         peers: peers.collect(),
         etcd: site
             .addresses(Role::Etcd)
@@ -66,9 +66,11 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
     Ok(json(&bootstrap))
 }
 
+/// How `initdb` makes the first node's data.
+///
 /// C.UTF-8 is there without generating locales, and its order does not change
-/// with the C library. Patroni replaces pg_hba.conf, so peer is only the first second's.
-fn arguments() -> Vec<String> {
+/// with the C library. Patroni replaces pg_hba.conf before the first start.
+pub fn initdb_arguments() -> [&'static str; 6] {
     [
         "--username=postgres",
         "--encoding=UTF8",
@@ -77,6 +79,4 @@ fn arguments() -> Vec<String> {
         "--auth-local=peer",
         "--auth-host=scram-sha-256",
     ]
-    .map(str::to_owned)
-    .to_vec()
 }
