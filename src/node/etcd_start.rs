@@ -21,6 +21,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::durable::{self, Rights};
+use super::health;
 use super::host::{Host, require_json};
 use super::identity;
 use super::marker::{self, Held, Marker};
@@ -185,6 +186,10 @@ impl Cluster<'_> {
             .iter()
             .filter(|member| member.name != self.settings.name)
         {
+            // etcdctl takes its whole limit to find a refused port.
+            if !health::accepts(authority(&other.client_url)) {
+                continue;
+            }
             if let Some(listing) = self.list(&other.client_url)? {
                 // A linearised read first makes the list that follows current.
                 let healthy = self.is_healthy(&other.client_url)?;
@@ -213,11 +218,12 @@ impl Cluster<'_> {
     }
 
     fn is_healthy(&self, endpoint: &str) -> Result<bool, Stop> {
-        Ok(self
-            .host
-            .system
-            .ask(&self.etcdctl(endpoint, ["endpoint", "health"]))?
-            .succeeded())
+        Ok(health::accepts(authority(endpoint))
+            && self
+                .host
+                .system
+                .ask(&self.etcdctl(endpoint, ["endpoint", "health"]))?
+                .succeeded())
     }
 
     fn statically(&self, state: &'static str, reason: impl Into<String>) -> Start {
@@ -408,4 +414,10 @@ impl Cluster<'_> {
             "another member is being replaced (etcd key {LOCK}); waiting for it"
         )))
     }
+}
+
+/// `address:port` of a URL.
+fn authority(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }

@@ -4,6 +4,7 @@ mod archive;
 mod cli;
 mod identity;
 mod lock;
+mod node;
 mod render;
 mod sample;
 mod seal;
