@@ -133,6 +133,7 @@ impl Identities {
         random: &mut dyn Random,
     ) -> Result<Self, IdentityError> {
         let folder = Folder::open_or_make(folder)?;
+        let _locked = folder.lock()?;
         let spec = &plan.spec;
         let cluster = ClusterRecord::open_or_make(&folder, &spec.cluster, random)?;
         let ca_key = key_of(&folder, "ca.key", "ca.pem", random)?;
@@ -178,6 +179,9 @@ impl Identities {
     /// The generation for a build with this content: the one that the same
     /// content had, or the next, which is stored before it is handed out.
     pub fn generation_for(&mut self, content: Sha256) -> Result<u64, IdentityError> {
+        let _locked = self.folder.lock()?;
+        // Another build may have counted on since this one opened the folder.
+        self.cluster.read_again(&self.folder)?;
         if self.cluster.take_up(content) {
             self.cluster.store(&self.folder)?;
         }
