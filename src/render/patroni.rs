@@ -104,6 +104,7 @@ struct Postgresql {
     pgpass: String,
     use_unix_socket: bool,
     use_unix_socket_repl: bool,
+    basebackup: Vec<&'static str>,
     authentication: Authentication,
     parameters: BTreeMap<&'static str, String>,
     pg_hba: Vec<String>,
@@ -314,6 +315,8 @@ fn postgresql(site: &Site<'_>) -> Result<Postgresql, RenderError> {
         pgpass: format!("{socket_directory}/patroni.pgpass"),
         use_unix_socket: true,
         use_unix_socket_repl: true,
+        // A new member does not wait for a checkpoint that is spread over minutes.
+        basebackup: vec!["checkpoint=fast"],
         authentication: Authentication {
             superuser: login("postgres"),
             replication: login("replicator"),
