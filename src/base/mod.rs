@@ -2,6 +2,7 @@
 //! roles, time and secrets. Each can only be made from text that is right.
 
 pub mod architecture;
+pub mod atomic;
 pub mod digest;
 pub mod epoch;
 pub mod name;

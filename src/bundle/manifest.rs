@@ -64,10 +64,21 @@ pub struct OsRelease {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Layer {
-    /// SHA-256 over its files: for each, in order, `<sha256>  <mode>  <path>\n`.
+    /// SHA-256 over its files: for each, in order, `<sha256>  <path>\n`.
     pub digest: Sha256,
     /// Its files, sorted by path.
     pub files: Vec<ManifestFile>,
+}
+
+impl Layer {
+    /// Digests the list of a layer's files, which is what `sha256sum` prints for them.
+    pub fn digest_of(files: &[ManifestFile]) -> Sha256 {
+        let lines: String = files
+            .iter()
+            .map(|file| format!("{}  {}\n", file.sha256, file.path))
+            .collect();
+        Sha256::of(lines.as_bytes())
+    }
 }
 
 /// A file of a layer.

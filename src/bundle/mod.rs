@@ -19,4 +19,10 @@
 
 pub mod assignment;
 pub mod manifest;
+#[cfg(feature = "workstation")]
+pub mod sbom;
+#[cfg(feature = "workstation")]
+pub mod seal;
+pub mod sign;
 pub mod start;
+pub mod verify;

@@ -67,6 +67,12 @@ pub struct Bootstrap {
     pub arguments: Vec<String>,
     /// The other nodes that may hold data.
     pub peers: Vec<PatroniPeer>,
+    /// etcd's client URLs, which tell whether a first start was completed.
+    #[serde(default)]
+    pub etcd: Vec<String>,
+    /// Patroni's key with the system identifier (`/<namespace>/<cluster>/initialize`).
+    #[serde(default)]
+    pub initialize_key: String,
     /// The CA set, the certificate and the key to ask them with.
     pub tls: TlsFiles,
 }

@@ -1,1 +1,350 @@
-//! To be written.
+//! The operator's `secrets/` folder: the cluster's CA, the signing key, each
+//! node's keys, and the passwords. Made once, reused ever after.
+//!
+//! ```text
+//! cluster.json                            cluster id, etcd token, generation
+//! ca.key  ca.pem                          the CA's key; the set of CAs that nodes trust
+//! signer.key  signer.pub                  the key that signs bundles
+//! passwords.json                          passwords with their SCRAM salts
+//! nodes/<node>/{etcd,patroni,postgres}.{key,pem}
+//! ```
+//!
+//! Opening the folder makes what is missing, and nothing else: a node that
+//! joins gets keys, the others keep theirs. A certificate is issued anew, for
+//! the same key, when [`renewal::judge`] says so. Chance and the clock enter
+//! as arguments; from an opened folder on, everything is pure.
+//!
+//! `ca.pem` may hold several certificates: nodes trust them all, the one that
+//! belongs to `ca.key` issues.
+
+pub mod authority;
+mod cluster;
+pub mod folder;
+pub mod list;
+mod node;
+pub mod passwords;
+pub mod random;
+pub mod renewal;
+pub mod scram;
+pub mod x509;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use authority::{Authority, IssueError};
+use cluster::ClusterRecord;
+use folder::{Folder, FolderError};
+use list::Listed;
+pub use node::{KeyPair, NodeSecrets, Purpose};
+pub use passwords::Account;
+use passwords::Passwords;
+use random::{NoRandom, Random, draw};
+pub use scram::scram_verifier;
+use x509::{Fields, NotACertificate};
+
+use crate::base::{ClusterName, Epoch, NodeName, Secret, Sha256};
+use crate::bundle::sign::{KeyError, SigningKey};
+use crate::plan::Plan;
+use crate::spec::Node;
+
+/// The secrets cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// The folder or a file in it.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// No random bytes.
+    #[error(transparent)]
+    Random(#[from] NoRandom),
+    /// A key that cannot be read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A certificate that cannot be read.
+    #[error(transparent)]
+    Certificate(#[from] NotACertificate),
+    /// A certificate that cannot be issued.
+    #[error(transparent)]
+    Issue(#[from] IssueError),
+    /// A JSON file that cannot be read.
+    #[error("`{}` cannot be read: {reason}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// The parser's words.
+        reason: String,
+    },
+    /// It belongs to another cluster.
+    #[error("`{}` belongs to cluster `{found}`, not to `{wanted}`: name another folder", path.display())]
+    OtherCluster {
+        /// The file.
+        path: PathBuf,
+        /// Its cluster.
+        found: ClusterName,
+        /// The spec's.
+        wanted: ClusterName,
+    },
+    /// A part is gone that cannot be made again.
+    #[error(
+        "`{}` is missing although `{}` is there: restore it from your copy, \
+         or move the whole folder away to begin a new cluster",
+        missing.display(), beside.display()
+    )]
+    Incomplete {
+        /// What is gone.
+        missing: PathBuf,
+        /// What says that it was there.
+        beside: PathBuf,
+    },
+    /// The CA's key and its certificates do not belong together.
+    #[error("no certificate in `{}` belongs to the key in `{}`", certificates.display(), key.display())]
+    NotItsKey {
+        /// The certificates.
+        certificates: PathBuf,
+        /// The key.
+        key: PathBuf,
+    },
+    /// The CA has expired.
+    #[error("the CA in `{}` expired on {expired}: it cannot issue any more", path.display())]
+    Expired {
+        /// The certificate.
+        path: PathBuf,
+        /// When.
+        expired: Epoch,
+    },
+}
+
+/// The opened secrets of a cluster. It has no `Debug`.
+pub struct Identities {
+    folder: Folder,
+    cluster: ClusterRecord,
+    ca_pem: String,
+    ca_expires: Epoch,
+    signer: SigningKey,
+    passwords: Passwords,
+    nodes: BTreeMap<NodeName, NodeSecrets>,
+}
+
+impl Identities {
+    /// Opens `folder` for the plan's cluster and makes what is missing.
+    pub fn open_or_make(
+        folder: &Path,
+        plan: &Plan,
+        now: Epoch,
+        random: &mut dyn Random,
+    ) -> Result<Self, IdentityError> {
+        let folder = Folder::open_or_make(folder)?;
+        let spec = &plan.spec;
+        let cluster = ClusterRecord::open_or_make(&folder, &spec.cluster, random)?;
+        let ca_key = key_of(&folder, "ca.key", "ca.pem", random)?;
+        let authority = Authority::new(&spec.cluster, &ca_key);
+        let days = spec.certificates.ca_days;
+        let ca_pem = ca_of(&folder, || authority.certify_itself(now, days, random))?;
+        let ca = own_certificate(&folder, &ca_pem, &ca_key, now)?;
+        let signer = signer_of(&folder, random)?;
+        let passwords = passwords_of(&folder, random)?;
+        let desk = node::Desk {
+            folder: &folder,
+            authority: &authority,
+            ca: &ca,
+            days: spec.certificates.node_days,
+            vip: spec.vip.as_ref().map(|vip| vip.address.addr()),
+            now,
+        };
+        let mut nodes = BTreeMap::new();
+        for node in &spec.nodes {
+            nodes.insert(node.name.clone(), desk.secrets_of(node, random)?);
+        }
+        Ok(Self {
+            ca_expires: ca.not_after,
+            folder,
+            cluster,
+            ca_pem,
+            signer,
+            passwords,
+            nodes,
+        })
+    }
+
+    /// The cluster's random identity: 32 hexadecimal digits.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster.cluster_id
+    }
+
+    /// The token that keeps members of other etcd clusters out.
+    pub fn etcd_token(&self) -> &str {
+        &self.cluster.etcd_token
+    }
+
+    /// The generation for a build with this content: the one that the same
+    /// content had, or the next, which is stored before it is handed out.
+    pub fn generation_for(&mut self, content: Sha256) -> Result<u64, IdentityError> {
+        if self.cluster.take_up(content) {
+            self.cluster.store(&self.folder)?;
+        }
+        Ok(self.cluster.generation)
+    }
+
+    /// The set of CAs that nodes trust, PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// The key that signs bundles.
+    pub fn signer(&self) -> &SigningKey {
+        &self.signer
+    }
+
+    /// The password of an account.
+    pub fn password(&self, account: Account) -> Secret {
+        self.passwords.of(account)
+    }
+
+    /// The SCRAM verifier of an account, as PostgreSQL stores it.
+    pub fn verifier(&self, account: Account) -> Secret {
+        self.passwords.verifier_of(account)
+    }
+
+    /// The keys and certificates of a node of the plan; none for another.
+    pub fn node(&self, name: &NodeName) -> Option<&NodeSecrets> {
+        self.nodes.get(name)
+    }
+
+    /// The moment at which the first of a node's certificates, or the CA, expires.
+    pub fn expires(&self, name: &NodeName) -> Epoch {
+        let own = self.nodes.get(name).into_iter().flat_map(NodeSecrets::all);
+        own.map(|(_, pair)| pair.expires)
+            .fold(self.ca_expires, Epoch::min)
+    }
+}
+
+/// Lists the certificates of `nodes` that lie in `folder`, and makes none.
+pub fn certificates(
+    folder: &Path,
+    nodes: &[Node],
+    now: Epoch,
+) -> Result<Vec<Listed>, IdentityError> {
+    let folder = Folder::open(folder)?;
+    let mut listed = Vec::new();
+    let mut add = |node: Option<&NodeName>, purpose, file: &str| -> Result<(), IdentityError> {
+        if let Some(pem) = folder.read(file)? {
+            for fields in x509::read_all(file, pem.expose())? {
+                listed.push(Listed::new(node.cloned(), purpose, &fields, now));
+            }
+        }
+        Ok(())
+    };
+    add(None, "ca", "ca.pem")?;
+    for node in nodes {
+        for purpose in Purpose::ALL {
+            let file = purpose.file(&node.name, "pem");
+            add(Some(&node.name), purpose.as_str(), &file)?;
+        }
+    }
+    Ok(listed)
+}
+
+/// Reads a private key, or makes it. `public` is what is made from it: where
+/// that is there alone, the key was lost, and a new one would not fit.
+fn key_of(
+    folder: &Folder,
+    name: &str,
+    public: &str,
+    random: &mut dyn Random,
+) -> Result<SigningKey, IdentityError> {
+    if let Some(pem) = folder.read(name)? {
+        return Ok(SigningKey::from_pem(name, &pem)?);
+    }
+    if folder.read(public)?.is_some() {
+        return Err(IdentityError::Incomplete {
+            missing: folder.at(name),
+            beside: folder.at(public),
+        });
+    }
+    let key = draw_key(random)?;
+    folder.write(name, key.to_pem().expose())?;
+    Ok(key)
+}
+
+fn draw_key(random: &mut dyn Random) -> Result<SigningKey, NoRandom> {
+    loop {
+        if let Some(key) = SigningKey::from_random(&draw(random)?) {
+            return Ok(key);
+        }
+    }
+}
+
+fn ca_of(
+    folder: &Folder,
+    make: impl FnOnce() -> Result<String, IssueError>,
+) -> Result<String, IdentityError> {
+    if let Some(pem) = folder.read("ca.pem")? {
+        return Ok(pem.expose().to_owned());
+    }
+    let pem = make()?;
+    folder.write("ca.pem", &pem)?;
+    Ok(pem)
+}
+
+/// The one certificate of the set that belongs to the CA's key.
+fn own_certificate(
+    folder: &Folder,
+    pem: &str,
+    key: &SigningKey,
+    now: Epoch,
+) -> Result<Fields, IdentityError> {
+    let public_key = key.public().to_der();
+    let all = x509::read_all("ca.pem", pem)?;
+    let own = all.into_iter().find(|ca| ca.public_key == public_key);
+    let own = own.ok_or_else(|| IdentityError::NotItsKey {
+        certificates: folder.at("ca.pem"),
+        key: folder.at("ca.key"),
+    })?;
+    if own.not_after <= now {
+        return Err(IdentityError::Expired {
+            path: folder.at("ca.pem"),
+            expired: own.not_after,
+        });
+    }
+    Ok(own)
+}
+
+fn signer_of(folder: &Folder, random: &mut dyn Random) -> Result<SigningKey, IdentityError> {
+    let key = key_of(folder, "signer.key", "signer.pub", random)?;
+    let public = key.public().to_pem();
+    if folder
+        .read("signer.pub")?
+        .is_none_or(|pem| pem.expose() != public)
+    {
+        folder.write("signer.pub", &public)?;
+    }
+    Ok(key)
+}
+
+fn passwords_of(folder: &Folder, random: &mut dyn Random) -> Result<Passwords, IdentityError> {
+    const NAME: &str = "passwords.json";
+    let mut passwords = match folder.read(NAME)? {
+        Some(text) => from_json(folder, NAME, &text)?,
+        None => Passwords::empty(),
+    };
+    if passwords.complete(random)? {
+        folder.write(NAME, &to_json(&passwords))?;
+    }
+    Ok(passwords)
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(
+    folder: &Folder,
+    name: &str,
+    text: &Secret,
+) -> Result<T, IdentityError> {
+    serde_json::from_str(text.expose()).map_err(|error| IdentityError::Json {
+        path: folder.at(name),
+        // serde_json quotes what it did not expect, which here may be a secret.
+        reason: format!("line {}, column {}", error.line(), error.column()),
+    })
+}
+
+fn to_json(document: &impl serde::Serialize) -> String {
+    let text = serde_json::to_string_pretty(document);
+    text.expect("these structs have text keys and no failure") + "\n"
+}

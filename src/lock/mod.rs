@@ -1,4 +1,19 @@
 //! Pins: exactly which files a cluster's packages are, and why they are trusted.
+//!
+//! ```text
+//! indexes::read ─► Vec<VerifiedIndex> ─┐
+//! Plan, base lists, plain files ───────┴─► pin::make ─► Lock ─► text::write
+//!                                   text::read ─► Lock ─► cover ─► LockedPlan
+//! ```
+//!
+//! Only [`indexes`] reaches for the world; all else is pure, so the same
+//! indexes give the same lock, byte for byte.
+
+pub mod cover;
+pub mod indexes;
+pub mod pin;
+pub mod request;
+pub mod text;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +36,8 @@ pub struct Lock {
     pub date: Epoch,
     /// Digest of what was asked: roots by role, base lists, sources with keys, plain files.
     pub request: Sha256,
+    /// What was asked, in sentences of which `request` is the digest; sorted.
+    pub asked: Vec<String>,
     /// The signed indexes that were read.
     #[serde(default, rename = "index", skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<LockedIndex>,
@@ -95,3 +112,6 @@ pub struct LockedFile {
     /// Roles that carry it.
     pub roles: Vec<Role>,
 }
+
+#[cfg(test)]
+mod tests;

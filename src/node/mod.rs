@@ -1,1 +1,47 @@
-//! To be written.
+//! The program of a host: it reads the identity document, takes the bundles
+//! it pins, installs them and waits until the cluster serves.
+//!
+//! Promises:
+//! - every step can be repeated and can be cut off at any instant: a file or a
+//!   folder is synced before the name that others look for points to it;
+//! - nothing outside `/var/lib/pgbundle` is written before the preflight;
+//! - no data of another is touched: such a host is refused, by name;
+//! - no secret reaches a log, a report or a file that others can read.
+//!
+//! Design: the steps are values in one list ([`steps::all`]); `up`, `steps`
+//! and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
+//! and speaks to the system through one trait ([`system::System`]), so tests
+//! run on a temporary folder. An rpm host differs in [`packages::Family`]'s
+//! arm alone: a repository folder with `repodata`, `dnf --repofrompath` in
+//! place of apt's options, `rpm -q` in place of `dpkg-query`.
+
+pub mod accounts;
+pub mod bundles;
+pub mod cli;
+pub mod durable;
+pub mod etcd_start;
+pub mod facts;
+pub mod files;
+pub mod health;
+pub mod host;
+pub mod http;
+pub mod identity;
+pub mod initdb;
+pub mod marker;
+pub mod media;
+pub mod narrator;
+pub mod packages;
+pub mod pending;
+pub mod preflight;
+pub mod repository;
+pub mod services;
+pub mod step;
+pub mod steps;
+pub mod stop;
+pub mod system;
+pub mod transport;
+pub mod units;
+pub mod unpacker;
+pub mod up;
+pub mod verify;
+pub mod wal;

@@ -56,6 +56,11 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
         initdb: format!("{}/initdb", site.path("postgres_bin")?).parse()?,
         arguments: owned(&initdb_arguments()),
         peers: peers.collect(),
+        etcd: site
+            .addresses(Role::Etcd)
+            .map(|address| url(address, site.ports().etcd_client))
+            .collect(),
+        initialize_key: format!("/pgbundle/{}/initialize", site.plan.spec.cluster),
         tls: places::client("patroni")?,
     };
     Ok(json(&bootstrap))

@@ -1,7 +1,15 @@
 //! One binary for all tests that need neither root nor hosts.
 
+mod archive;
 mod cli;
+mod identity;
+mod lock;
+mod node;
 mod oracles;
 mod render;
+mod sample;
+mod seal;
+mod seed;
 mod spec;
+mod store;
 mod support;

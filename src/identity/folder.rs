@@ -1,0 +1,202 @@
+//! The operator's `secrets/` folder: 0700, its files 0600, nobody else's.
+//!
+//! A file appears whole or not at all: it is written beside its place, 0600
+//! from the first byte, and renamed. Whoever opens the folder holds a lock on
+//! it, so that two builds at once do not make two cluster identities.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::base::Secret;
+
+/// The folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The system refuses.
+    #[error("cannot {verb} `{}`: {source}", path.display())]
+    System {
+        /// What was tried.
+        verb: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Others may read it.
+    #[error(
+        "`{}` holds secrets and others may use it (mode {mode:04o}): run `chmod {right:04o} {}`",
+        path.display(),
+        path.display()
+    )]
+    Open {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What its mode should be.
+        right: u32,
+    },
+    /// It is another user's.
+    #[error(
+        "`{}` holds secrets and belongs to user {owner}, not to you ({user}): \
+         run as its owner, or `chown` it if it is yours",
+        path.display()
+    )]
+    Foreign {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Who runs this program.
+        user: u32,
+    },
+    /// It is a symbolic link, a device, …
+    #[error("`{}` must be a plain {wanted}, and is none", path.display())]
+    Kind {
+        /// Where.
+        path: PathBuf,
+        /// `file` or `folder`.
+        wanted: &'static str,
+    },
+}
+
+/// An opened, locked folder.
+pub struct Folder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    /// Opens the folder, making it where it is not there, and locks it.
+    pub fn open_or_make(path: &Path) -> Result<Self, FolderError> {
+        make_private(path)?;
+        Self::open(path)
+    }
+
+    /// Opens the folder, which must be there, and locks it.
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let failed = |verb| {
+            move |source| FolderError::System {
+                verb,
+                path: path.to_owned(),
+                source,
+            }
+        };
+        let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
+        check(path, &metadata, metadata.is_dir(), "folder", 0o700)?;
+        let lock = File::open(path).map_err(failed("open"))?;
+        flock(&lock, FlockOperation::LockExclusive)
+            .map_err(io::Error::from)
+            .map_err(failed("lock"))?;
+        Ok(Self {
+            path: path.to_owned(),
+            _lock: lock,
+        })
+    }
+
+    /// Where a file of the folder is.
+    pub fn at(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Reads a file; none where it is not there.
+    pub fn read(&self, name: &str) -> Result<Option<Secret>, FolderError> {
+        let path = self.at(name);
+        match fs::symlink_metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(FolderError::System {
+                    verb: "look at",
+                    path,
+                    source,
+                });
+            }
+            Ok(metadata) => check(&path, &metadata, metadata.is_file(), "file", 0o600)?,
+        }
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(Some(Secret::new(text))),
+            Err(source) => Err(FolderError::System {
+                verb: "read",
+                path,
+                source,
+            }),
+        }
+    }
+
+    /// Writes a file whole: 0600, synced, then renamed into place.
+    pub fn write(&self, name: &str, content: &str) -> Result<(), FolderError> {
+        let path = self.at(name);
+        let folder = path.parent().expect("a file of the folder has a parent");
+        make_private(folder)?;
+        write_whole(folder, &path, content).map_err(|source| FolderError::System {
+            verb: "write",
+            path,
+            source,
+        })
+    }
+}
+
+fn write_whole(folder: &Path, path: &Path, content: &str) -> io::Result<()> {
+    // tempfile makes its files 0600 in the call that makes them.
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(content.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
+}
+
+fn make_private(path: &Path) -> Result<(), FolderError> {
+    let failed = |verb| {
+        move |source| FolderError::System {
+            verb,
+            path: path.to_owned(),
+            source,
+        }
+    };
+    // `secrets/nodes/<node>` needs two; none is ever open to others.
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
+    match made {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(source) => return Err(failed("make")(source)),
+    }
+    let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
+    check(path, &metadata, metadata.is_dir(), "folder", 0o700)
+}
+
+fn check(
+    path: &Path,
+    metadata: &fs::Metadata,
+    is_wanted: bool,
+    wanted: &'static str,
+    right: u32,
+) -> Result<(), FolderError> {
+    let path = || path.to_owned();
+    let user = rustix::process::geteuid().as_raw();
+    let mode = metadata.mode() & 0o7777;
+    if !is_wanted {
+        return Err(FolderError::Kind {
+            path: path(),
+            wanted,
+        });
+    }
+    if metadata.uid() != user {
+        return Err(FolderError::Foreign {
+            path: path(),
+            owner: metadata.uid(),
+            user,
+        });
+    }
+    if mode & 0o077 != 0 {
+        return Err(FolderError::Open {
+            path: path(),
+            mode,
+            right,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! Reads the signed indexes of all sources of a profile: the edge of locking.
+
+use std::path::PathBuf;
+
+use crate::base::{Architecture, Epoch};
+use crate::profile::Profile;
+use crate::repo::Transport;
+use crate::repo::index::VerifiedIndex;
+use crate::repo::keyring::{FOLDERS, Keyring};
+use crate::repo::mirror::{Mirrors, SourceError};
+
+/// Reads every source of `profile` from the first mirror that serves it rightly.
+///
+/// Certificates are looked for in `keys` first, then where distributions keep
+/// theirs. `at` is the moment at which keys and `Valid-Until` are judged: the
+/// caller's one look at the clock, or the lock's date when it is made again.
+pub fn read(
+    profile: &Profile,
+    architecture: &Architecture,
+    mirrors: &Mirrors,
+    keys: Option<PathBuf>,
+    transport: &dyn Transport,
+    at: Epoch,
+) -> Result<Vec<VerifiedIndex>, SourceError> {
+    let folders: Vec<_> = keys.into_iter().chain(FOLDERS.map(PathBuf::from)).collect();
+    let pinned: Vec<_> = profile
+        .sources
+        .iter()
+        .flat_map(|s| s.keys.clone())
+        .collect();
+    let keyring = Keyring::find(&folders, &pinned);
+    let mut indexes = Vec::new();
+    for source in &profile.sources {
+        indexes.extend(mirrors.read(source, transport, &keyring, architecture, at)?);
+    }
+    Ok(indexes)
+}

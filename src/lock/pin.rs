@@ -1,0 +1,165 @@
+//! Makes a lock: the closure over all roles, proved against each base, with
+//! one version of a package, sliced by role.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::request::{asked, digest};
+use super::{Lock, LockedFile, LockedIndex};
+use crate::base::{SchemaVersion, Sha256};
+use crate::plan::Plan;
+use crate::repo::BaseList;
+use crate::repo::index::VerifiedIndex;
+use crate::repo::package::PackageError;
+use crate::solve::SolveError;
+
+mod close;
+mod row;
+pub use row::RowError;
+
+/// A lock cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PinError {
+    /// No base to prove it against.
+    #[error(
+        "the plan names no base image to prove the closure against; name one under `bases`, or capture one with `pgbundle base capture`"
+    )]
+    NoBase,
+    /// No index to lock from.
+    #[error("the profile `{0}` has no source to lock from")]
+    NoIndex(String),
+    /// A base list or an index says what dpkg would refuse.
+    #[error("{place}: {source}")]
+    Package {
+        /// Which list.
+        place: String,
+        /// What is wrong.
+        source: PackageError,
+    },
+    /// There is no closure.
+    #[error("on the base `{base}`: {source}")]
+    Solve {
+        /// The base.
+        base: String,
+        /// Why.
+        source: SolveError,
+    },
+    /// Two bases need two versions.
+    #[error("the bases need two versions of {package}: {one} and {other}; lock them apart")]
+    TwoVersions {
+        /// The package.
+        package: String,
+        /// One version.
+        one: String,
+        /// The other.
+        other: String,
+    },
+    /// A package's stanza cannot be locked.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// A plain file was not measured.
+    #[error("the plain file `{0}` has no known size; it has to be fetched before it is locked")]
+    UnknownFile(String),
+}
+
+/// Something worth saying that does not stop a lock.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Warning {
+    /// The cross-check disagrees.
+    #[error("on the base `{base}` two ways of closing over dependencies differ: {difference}")]
+    CrossCheck {
+        /// The base.
+        base: String,
+        /// How they differ.
+        difference: String,
+    },
+}
+
+/// Locks a plan: pure, and the same for the same arguments.
+///
+/// `file_sizes` holds the size of each plain file of the spec, by its name.
+pub fn make(
+    plan: &Plan,
+    bases: &[BaseList],
+    indexes: &[VerifiedIndex],
+    file_sizes: &BTreeMap<String, u64>,
+) -> Result<(Lock, Vec<Warning>), PinError> {
+    let no_index = || PinError::NoIndex(plan.profile.name.clone());
+    let date = indexes
+        .iter()
+        .map(|index| index.date)
+        .max()
+        .ok_or_else(no_index)?;
+    let texts: Vec<_> = indexes
+        .iter()
+        .flat_map(|i| i.packages.iter().map(move |t| (i, t.as_str())))
+        .collect();
+    let borrowed: Vec<_> = texts.iter().map(|(_, text)| *text).collect();
+    let listed = close::read(&borrowed, "the signed indexes", plan)?;
+    let (closure, warnings) = close::close_all(plan, bases, &listed)?;
+    let rows = closure.values().map(|(package, roles)| {
+        let source = &texts[package.text].0.source;
+        row::package(package, source, roles, plan.profile.family)
+    });
+    let asked = asked(plan, bases);
+    let lock = Lock {
+        version: SchemaVersion,
+        profile: plan.profile.name.clone(),
+        architecture: plan.architecture.clone(),
+        date,
+        request: digest(&asked),
+        asked,
+        indexes: indexes.iter().flat_map(index_rows).collect(),
+        packages: row::distinct(rows.collect::<Result<_, _>>()?)?,
+        files: file_rows(plan, file_sizes)?,
+    };
+    Ok((lock, warnings))
+}
+
+fn index_rows(index: &VerifiedIndex) -> impl Iterator<Item = LockedIndex> + '_ {
+    index
+        .evidence
+        .iter()
+        .enumerate()
+        .map(|(place, evidence)| LockedIndex {
+            source: index.source.clone(),
+            path: evidence.path.clone(),
+            size: evidence.bytes.len() as u64,
+            sha256: Sha256::of(&evidence.bytes),
+            key: (place == 0).then(|| index.key.clone()),
+        })
+}
+
+fn file_rows(plan: &Plan, sizes: &BTreeMap<String, u64>) -> Result<Vec<LockedFile>, PinError> {
+    let row = |file: &crate::spec::PlainFile| {
+        let size = sizes
+            .get(&file.name)
+            .ok_or_else(|| PinError::UnknownFile(file.name.clone()))?;
+        let is_address = file.from.contains("://");
+        Ok(LockedFile {
+            name: file.name.clone(),
+            version: file.version.clone(),
+            path: if is_address {
+                String::new()
+            } else {
+                file.from.clone()
+            },
+            size: *size,
+            sha256: file.sha256,
+            roles: file
+                .roles
+                .iter()
+                .copied()
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect(),
+        })
+    };
+    let mut rows = plan
+        .spec
+        .plain_files
+        .iter()
+        .map(row)
+        .collect::<Result<Vec<_>, PinError>>()?;
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(rows)
+}

@@ -1,0 +1,201 @@
+//! The lock as text: one canonical TOML, read back with the same checks.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::request::digest;
+use super::{Lock, LockedFile, LockedIndex, LockedPackage};
+use crate::base::Role;
+use crate::bundle::manifest::Family;
+
+const HEADER: &str = "\
+# Made by `pgbundle lock`: the exact files that this cluster is built from.
+# It belongs beside the spec, into version control. Do not edit it.
+";
+
+/// A lock's text cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LockTextError {
+    /// Not TOML, or not a lock.
+    #[error("{0}")]
+    Toml(#[from] toml::de::Error),
+    /// Rows out of order or twice.
+    #[error(
+        "the {what} are not sorted, or one stands there twice, at `{at}`: the lock was edited or merged by hand; make it again with `pgbundle lock`"
+    )]
+    Order {
+        /// Which rows.
+        what: &'static str,
+        /// The row at which it shows.
+        at: String,
+    },
+    /// The digest of what was asked does not match.
+    #[error(
+        "`request` is not the digest of `asked`: the lock was edited by hand; make it again with `pgbundle lock`"
+    )]
+    Request,
+}
+
+/// Reads a lock and checks what [`write`] keeps.
+pub fn read(text: &str) -> Result<Lock, LockTextError> {
+    let lock: Lock = toml::from_str(text)?;
+    sorted("sentences of `asked`", &lock.asked, String::clone)?;
+    if digest(&lock.asked) != lock.request {
+        return Err(LockTextError::Request);
+    }
+    unique("indexes", &lock.indexes, |row| {
+        format!("{} {}", row.source, row.path)
+    })?;
+    sorted("packages", &lock.packages, |row| {
+        (row.family, row.name.clone(), row.version.clone())
+    })?;
+    sorted("files", &lock.files, |row| row.name.clone())?;
+    for row in &lock.packages {
+        sorted("roles of a package", &row.roles, |role| *role)?;
+    }
+    for row in &lock.files {
+        sorted("roles of a file", &row.roles, |role| *role)?;
+    }
+    Ok(lock)
+}
+
+fn sorted<T, K: Ord + std::fmt::Debug>(
+    what: &'static str,
+    rows: &[T],
+    key: impl Fn(&T) -> K,
+) -> Result<(), LockTextError> {
+    match rows.windows(2).find(|pair| key(&pair[0]) >= key(&pair[1])) {
+        Some(pair) => Err(LockTextError::Order {
+            what,
+            at: format!("{:?}", key(&pair[1])),
+        }),
+        None => Ok(()),
+    }
+}
+
+// Indexes keep the order of the profile's sources.
+fn unique<T>(
+    what: &'static str,
+    rows: &[T],
+    key: impl Fn(&T) -> String,
+) -> Result<(), LockTextError> {
+    let mut seen = BTreeSet::new();
+    match rows.iter().map(key).find(|key| !seen.insert(key.clone())) {
+        Some(at) => Err(LockTextError::Order { what, at }),
+        None => Ok(()),
+    }
+}
+
+/// Writes a lock; the same lock gives the same text.
+pub fn write(lock: &Lock) -> String {
+    let mut out = Text(HEADER.to_owned());
+    out.line("version", "1");
+    out.text("profile", &lock.profile);
+    out.text("architecture", lock.architecture.as_str());
+    out.text("date", &lock.date.to_string());
+    out.text("request", &lock.request.to_string());
+    out.list("asked", lock.asked.iter());
+    lock.indexes.iter().for_each(|row| out.index(row));
+    lock.packages.iter().for_each(|row| out.package(row));
+    lock.files.iter().for_each(|row| out.file(row));
+    out.0
+}
+
+struct Text(String);
+
+impl Text {
+    fn line(&mut self, key: &str, value: &str) {
+        writeln!(self.0, "{key} = {value}").expect("a String takes all that is written");
+    }
+
+    fn text(&mut self, key: &str, value: &str) {
+        self.line(key, &basic(value));
+    }
+
+    fn number(&mut self, key: &str, value: u64) {
+        self.line(key, &value.to_string());
+    }
+
+    fn list<'v>(&mut self, key: &str, values: impl Iterator<Item = &'v String>) {
+        let rows: String = values
+            .map(|value| format!("    {},\n", basic(value)))
+            .collect();
+        self.line(key, &format!("[\n{rows}]"));
+    }
+
+    fn roles(&mut self, roles: &[Role]) {
+        let names: Vec<_> = roles.iter().map(|role| basic(role.as_str())).collect();
+        self.line("roles", &format!("[{}]", names.join(", ")));
+    }
+
+    fn table(&mut self, name: &str) {
+        self.0.push_str(&format!("\n[[{name}]]\n"));
+    }
+
+    fn index(&mut self, row: &LockedIndex) {
+        self.table("index");
+        self.text("source", &row.source);
+        self.text("path", &row.path);
+        self.number("size", row.size);
+        self.text("sha256", &row.sha256.to_string());
+        if let Some(key) = &row.key {
+            self.text("key", key);
+        }
+    }
+
+    fn package(&mut self, row: &LockedPackage) {
+        self.table("package");
+        self.text("family", family(row.family));
+        self.text("name", &row.name);
+        self.text("version", &row.version);
+        self.text("architecture", &row.architecture);
+        self.text("source", &row.source);
+        self.text("path", &row.path);
+        self.number("size", row.size);
+        self.text("sha256", &row.sha256.to_string());
+        self.number("installed_size", row.installed_size);
+        self.roles(&row.roles);
+        self.line("stanza", &literal(&row.stanza));
+    }
+
+    fn file(&mut self, row: &LockedFile) {
+        self.table("file");
+        self.text("name", &row.name);
+        self.text("version", &row.version);
+        self.text("path", &row.path);
+        self.number("size", row.size);
+        self.text("sha256", &row.sha256.to_string());
+        self.roles(&row.roles);
+    }
+}
+
+// TOML's literal strings know no escapes: text that would need one is written as a basic string.
+fn literal(text: &str) -> String {
+    let plain = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    if text.contains("'''") || text.ends_with('\'') || !text.chars().all(plain) {
+        return basic(text);
+    }
+    format!("'''\n{text}'''")
+}
+
+fn basic(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            c if c.is_control() => quoted.push_str(&format!("\\u{:04X}", c as u32)),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn family(family: Family) -> &'static str {
+    match family {
+        Family::Deb => "deb",
+        Family::Rpm => "rpm",
+    }
+}

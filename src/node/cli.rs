@@ -1,0 +1,297 @@
+//! The program's arguments, parsed by hand: few, and a host's program should
+//! be small. The help text lives here and nowhere else.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::etcd_start;
+use super::health;
+use super::host::{Host, read_json};
+use super::initdb;
+use super::narrator::{Report, State};
+use super::steps;
+use super::stop::Stop;
+use super::system::System;
+use super::up;
+use super::verify;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+pgbundle-node: brings this host up as a node of its cluster, from its bundles alone
+
+Usage: pgbundle-node [--root FOLDER] COMMAND
+
+For operators:
+  up [--wait SECONDS]      run every step until all services serve; repeats safely
+  status [--json]          where the host stands, and what it waits for
+  steps                    what each step does on this host, in shell where it can be said
+  verify                   compare bundles, files and packages with what was installed
+  allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
+
+For units and services:
+  etcd-start               decide how etcd starts (root, before etcd)
+  initdb --scope=… --datadir=…   Patroni's bootstrap method
+  mark-data                remember that PostgreSQL's data is here (before Patroni)
+  probe ADDRESS:PORT       exit 0 when the port accepts a connection within a second
+
+Exit codes: 0 done, 1 the answer is no, 2 your input, 3 the world (disk, network,
+another program), 101 a bug.
+";
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Show the help text.
+    Help,
+    /// Run the steps; wait at most so long for others.
+    Up(Option<Duration>),
+    /// Show the report, as JSON where true.
+    Status(bool),
+    /// Show what each step does.
+    Steps,
+    /// Look for drift.
+    Verify,
+    /// Allow one bootstrap of the cluster named.
+    AllowBootstrap(String),
+    /// Decide how etcd starts.
+    EtcdStart,
+    /// Be Patroni's bootstrap method for this data folder.
+    Initdb(Option<String>),
+    /// Remember PostgreSQL's data.
+    MarkData,
+    /// Try a port.
+    Probe(String),
+}
+
+/// Arguments that cannot be understood.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}; see `pgbundle-node --help`")]
+pub struct Misunderstood(String);
+
+/// Reads the arguments: a root folder and a command.
+pub fn parse(arguments: &[String]) -> Result<(PathBuf, Command), Misunderstood> {
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["--root", root, rest @ ..] => Ok((PathBuf::from(root), command(rest)?)),
+        rest => Ok((PathBuf::from("/"), command(rest)?)),
+    }
+}
+
+fn command(words: &[&str]) -> Result<Command, Misunderstood> {
+    Ok(match words {
+        ["--help" | "-h" | "help"] => Command::Help,
+        ["up"] => Command::Up(None),
+        ["up", "--wait", seconds] => Command::Up(Some(seconds_of(seconds)?)),
+        ["status"] => Command::Status(false),
+        ["status", "--json"] => Command::Status(true),
+        ["steps"] => Command::Steps,
+        ["verify"] => Command::Verify,
+        ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
+        ["etcd-start"] => Command::EtcdStart,
+        ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
+        ["mark-data"] => Command::MarkData,
+        ["probe", address] => Command::Probe((*address).to_owned()),
+        [] => return Err(Misunderstood("no command was given".to_owned())),
+        words => {
+            return Err(Misunderstood(format!(
+                "`{}` is not understood",
+                words.join(" ")
+            )));
+        }
+    })
+}
+
+fn seconds_of(text: &str) -> Result<Duration, Misunderstood> {
+    let seconds = text.parse().map(Duration::from_secs);
+    seconds.map_err(|_| Misunderstood(format!("`{text}` is not a number of seconds")))
+}
+
+/// Patroni adds `--scope=` and `--datadir=`, and may add more in later versions.
+fn data_folder(options: &[&str]) -> Option<String> {
+    options
+        .iter()
+        .find_map(|option| option.strip_prefix("--datadir="))
+        .map(str::to_owned)
+}
+
+/// Does what the arguments ask and returns the exit code.
+pub fn run(arguments: &[String], system: &dyn System) -> u8 {
+    let done = match parse(arguments) {
+        Ok((root, command)) => obey(&Host { root, system }, command),
+        Err(fault) => Err(Stop::Input(fault.to_string())),
+    };
+    done.unwrap_or_else(|stop| {
+        stop.reasons()
+            .iter()
+            .for_each(|reason| eprintln!("error: {reason}"));
+        stop.exit_code()
+    })
+}
+
+fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
+    match command {
+        Command::Help => show(HELP),
+        Command::Up(patience) => return Ok(exit_of(up::up(host, patience))),
+        Command::Status(as_json) => return status(host, as_json),
+        Command::Steps => show(&describe(host)?),
+        Command::Verify => return report_drift(host),
+        Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
+        Command::EtcdStart => {
+            let start = etcd_start::prepare(host)?;
+            show(&format!(
+                "etcd starts as {}: {}\n",
+                start.state, start.reason
+            ));
+        }
+        Command::Initdb(data) => initdb::bootstrap(host, data.as_deref())?,
+        Command::MarkData => show(&format!("{}\n", initdb::mark(host)?)),
+        Command::Probe(address) => return Ok(u8::from(!health::accepts(&address))),
+    }
+    Ok(0)
+}
+
+/// `up` has told its faults on the console already.
+fn exit_of(done: Result<(), Stop>) -> u8 {
+    done.map_or_else(|stop| stop.exit_code(), |()| 0)
+}
+
+/// Writes to standard output; a reader that has gone away is no fault.
+fn show(text: &str) {
+    if let Err(fault) = io::stdout().write_all(text.as_bytes())
+        && fault.kind() != io::ErrorKind::BrokenPipe
+    {
+        eprintln!("error: cannot write to standard output: {fault}");
+    }
+}
+
+fn status(host: &Host, as_json: bool) -> Result<u8, Stop> {
+    let path = host.state("report.json");
+    let report: Report = read_json(&path)?.ok_or_else(|| {
+        Stop::Input(format!(
+            "no report lies at `{}`; `pgbundle-node up` has not run",
+            path.display()
+        ))
+    })?;
+    if as_json {
+        let text = serde_json::to_string_pretty(&report).expect("a report has only text keys");
+        show(&(text + "\n"));
+    } else {
+        show(&in_words(&report));
+    }
+    Ok(u8::from(matches!(
+        report.state,
+        State::Refused | State::Failed
+    )))
+}
+
+fn in_words(report: &Report) -> String {
+    let state = match report.state {
+        State::Working => "working",
+        State::Waiting => "waiting",
+        State::Serving => "serving",
+        State::Refused => "refused",
+        State::Failed => "failed",
+    };
+    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
+    let mut text = format!(
+        "node {} of cluster {}: {state}, step {} since {}\n",
+        name(&report.node),
+        name(&report.cluster),
+        report.step,
+        report.since
+    );
+    for wait in &report.waiting {
+        text += &format!(
+            "  waits for {} from {} since {}\n",
+            wait.what, wait.of, wait.since
+        );
+    }
+    for fault in &report.faults {
+        text += &format!("  error: {fault}\n");
+    }
+    for done in &report.done {
+        let what = if done.changed {
+            "done"
+        } else {
+            "nothing to do"
+        };
+        text += &format!("  {} {what} at {}\n", done.step, done.at);
+    }
+    text
+}
+
+fn report_drift(host: &Host) -> Result<u8, Stop> {
+    let drift = verify::drift(host)?;
+    if drift.is_empty() {
+        show("everything is as the bundles and the identity have it\n");
+        return Ok(0);
+    }
+    drift.iter().for_each(|line| show(&format!("{line}\n")));
+    Ok(1)
+}
+
+/// What each step would do here. Steps whose bundles are not here yet say so.
+fn describe(host: &Host) -> Result<String, Stop> {
+    let mut context = up::context(host, None);
+    context.identity = match super::identity::stored(host)? {
+        Some(stored) => Some(stored),
+        None => super::identity::planted(host)?,
+    };
+    let identity = context.identity()?;
+    if super::bundles::missing(host, identity).is_empty() {
+        context.bundles = super::bundles::read(host, identity)?;
+    }
+    let mut text = String::new();
+    for step in steps::all() {
+        text += &format!("# {} ({:?})\n", step.name, step.scope).to_lowercase();
+        let restarts = (step.restarts)(&context);
+        if !restarts.is_empty() {
+            text += &format!("# may restart: {}\n", restarts.join(" "));
+        }
+        (step.describe)(&context)?
+            .iter()
+            .for_each(|line| text += &format!("{line}\n"));
+        text.push('\n');
+    }
+    if context.bundles.is_empty() {
+        text += "# the bundles are not here yet: what they ask for is not shown\n";
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn understood(text: &str) -> Result<(PathBuf, Command), Misunderstood> {
+        parse(
+            &text
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn understands_what_the_help_text_promises() {
+        let root = PathBuf::from("/");
+        assert_eq!(
+            understood("up --wait 5"),
+            Ok((root.clone(), Command::Up(Some(Duration::from_secs(5)))))
+        );
+        assert_eq!(
+            understood("--root /mnt status --json"),
+            Ok(("/mnt".into(), Command::Status(true)))
+        );
+        let data = "/var/lib/postgresql/15/main";
+        let initdb = format!("initdb --scope=demo --datadir={data}");
+        assert_eq!(
+            understood(&initdb),
+            Ok((root, Command::Initdb(Some(data.to_owned()))))
+        );
+        for bad in ["", "down", "up --wait soon", "status --yaml", "probe"] {
+            assert!(understood(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! Folders, files, facts and secrets, as the assignments and the identity
+//! want them: byte for byte, owner and mode with them, only where they differ.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::accounts::Accounts;
+use super::bundles::RoleBundle;
+use super::durable::{self, Rights};
+use super::facts;
+use super::host::Host;
+use super::pending;
+use super::stop::Stop;
+use crate::base::Sha256;
+use crate::bundle::assignment::{Access, Directory, Service, Stage, Uptake};
+use crate::seed::identity::Identity;
+
+/// A file as it is wanted, wherever its content comes from.
+pub struct Wanted<'a> {
+    /// Its path on the node, as text.
+    pub path: &'a str,
+    /// Where it lies, below the host's root.
+    pub place: PathBuf,
+    access: &'a Access,
+    content: Vec<u8>,
+    services: Vec<String>,
+    is_certificate: bool,
+    before_packages: bool,
+}
+
+impl Wanted<'_> {
+    /// What of the file differs from what is wanted; none: it is right.
+    pub fn difference(&self, host: &Host) -> Result<Option<String>, Stop> {
+        let Ok(metadata) = fs::symlink_metadata(&self.place) else {
+            return Ok(Some("is missing".to_owned()));
+        };
+        if !metadata.is_file() {
+            return Ok(Some("is not a plain file".to_owned()));
+        }
+        if let Some(difference) = differs(&metadata, &self.rights(host)?) {
+            return Ok(Some(difference));
+        }
+        let found = fs::read(&self.place)
+            .map_err(|fault| Stop::World(format!("cannot read `{}`: {fault}", self.path)))?;
+        Ok((found != self.content).then(|| "has other content".to_owned()))
+    }
+
+    fn rights(&self, host: &Host) -> Result<Rights, Stop> {
+        Accounts::of(host)?.rights(self.access)
+    }
+
+    /// The digest of its content.
+    pub fn digest(&self) -> Sha256 {
+        Sha256::of(&self.content)
+    }
+
+    /// Installs it; who must take it up is remembered first.
+    fn install(&self, host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
+        for service in all_services(bundles).filter(|s| self.services.contains(&s.name)) {
+            let uptake = if self.is_certificate {
+                service.on_certificate
+            } else {
+                service.on_change
+            };
+            // systemd reads a unit's own file at its start alone.
+            let is_unit = self.path.starts_with("/etc/systemd/");
+            let uptake = if is_unit { Uptake::Restart } else { uptake };
+            pending::add(host, &service.unit, uptake)?;
+        }
+        Ok(durable::write(
+            &self.place,
+            &self.content,
+            self.rights(host)?,
+        )?)
+    }
+}
+
+fn differs(metadata: &fs::Metadata, wanted: &Rights) -> Option<String> {
+    let mode = metadata.mode() & 0o7777;
+    if mode != wanted.mode {
+        return Some(format!("has mode {mode:04o}, wanted {:04o}", wanted.mode));
+    }
+    let owner = (metadata.uid(), metadata.gid());
+    match wanted.owner {
+        Some(right) if right != owner => Some(format!(
+            "belongs to {}:{}, wanted {}:{}",
+            owner.0, owner.1, right.0, right.1
+        )),
+        _ => None,
+    }
+}
+
+/// Every service of every role, in the order in which they start.
+pub fn all_services(bundles: &[RoleBundle]) -> impl Iterator<Item = &Service> {
+    bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.services)
+}
+
+/// All files of all roles, facts and secrets, in a fixed order.
+pub fn wanted<'a>(
+    host: &Host,
+    identity: &'a Identity,
+    bundles: &'a [RoleBundle],
+) -> Result<Vec<Wanted<'a>>, Stop> {
+    let mut wanted = Vec::new();
+    for bundle in bundles {
+        for file in &bundle.assignment.files {
+            let content = content(&bundle.content(file), &file.sha256)?;
+            wanted.push(Wanted {
+                path: file.path.as_str(),
+                place: file.path.under(&host.root),
+                access: &file.access,
+                content,
+                services: file.services.clone(),
+                is_certificate: false,
+                before_packages: file.stage == Stage::BeforePackages,
+            });
+        }
+        for fact in &bundle.assignment.facts {
+            let told = facts::tell(host, fact.fact, identity.address.addr())?;
+            wanted.push(Wanted {
+                path: fact.path.as_str(),
+                place: fact.path.under(&host.root),
+                access: &fact.access,
+                content: format!("{}{told}{}", fact.before, fact.after).into_bytes(),
+                services: fact.services.clone(),
+                is_certificate: false,
+                before_packages: false,
+            });
+        }
+    }
+    wanted.extend(identity.secrets.iter().map(|secret| Wanted {
+        path: secret.path.as_str(),
+        place: secret.path.under(&host.root),
+        access: &secret.access,
+        content: secret.content.clone().into_bytes(),
+        services: secret.services.clone(),
+        is_certificate: secret.is_certificate,
+        before_packages: false,
+    }));
+    one_each(&mut wanted)?;
+    Ok(wanted)
+}
+
+/// Two roles may name the same file, but only with the same bytes.
+fn one_each(wanted: &mut Vec<Wanted>) -> Result<(), Stop> {
+    wanted.sort_by(|a, b| a.path.cmp(b.path));
+    let clash = wanted
+        .windows(2)
+        .find(|two| two[0].path == two[1].path && two[0].content != two[1].content);
+    if let Some(two) = clash {
+        return Err(Stop::refuse(format!(
+            "two roles want `{}` with different content",
+            two[0].path
+        )));
+    }
+    wanted.dedup_by(|later, first| {
+        let same = later.path == first.path;
+        if same {
+            first.services.append(&mut later.services);
+            first.before_packages |= later.before_packages;
+        }
+        same
+    });
+    Ok(())
+}
+
+fn content(path: &Path, digest: &Sha256) -> Result<Vec<u8>, Stop> {
+    let bytes = fs::read(path)
+        .map_err(|fault| Stop::World(format!("cannot read `{}`: {fault}", path.display())))?;
+    // The bundle was checked when it was unpacked; a disk can rot since.
+    if Sha256::of(&bytes) == *digest {
+        Ok(bytes)
+    } else {
+        Err(Stop::refuse(format!(
+            "`{}` has changed since it was unpacked",
+            path.display()
+        )))
+    }
+}
+
+/// Installs the files that the package manager reads.
+pub fn install_before_packages(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<usize, Stop> {
+    install(
+        host,
+        bundles,
+        wanted(host, identity, bundles)?
+            .iter()
+            .filter(|w| w.before_packages),
+    )
+}
+
+/// Installs everything that differs; returns how many did.
+pub fn install_all(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<usize, Stop> {
+    for directory in directories(bundles) {
+        let rights = Accounts::of(host)?.rights(&directory.access)?;
+        if folder_difference(host, directory)?.is_some() {
+            durable::folder(&directory.path.under(&host.root), rights)?;
+        }
+    }
+    install(host, bundles, wanted(host, identity, bundles)?.iter())
+}
+
+fn install<'a>(
+    host: &Host,
+    bundles: &[RoleBundle],
+    wanted: impl Iterator<Item = &'a Wanted<'a>>,
+) -> Result<usize, Stop> {
+    let mut installed = 0;
+    for file in wanted {
+        if file.difference(host)?.is_some() {
+            file.install(host, bundles)?;
+            installed += 1;
+        }
+    }
+    Ok(installed)
+}
+
+/// The folders of all roles, in order.
+pub fn directories(bundles: &[RoleBundle]) -> impl Iterator<Item = &Directory> {
+    bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.directories)
+}
+
+/// What of a folder differs from what is wanted.
+pub fn folder_difference(host: &Host, directory: &Directory) -> Result<Option<String>, Stop> {
+    match fs::metadata(directory.path.under(&host.root)) {
+        Ok(metadata) if metadata.is_dir() => Ok(differs(
+            &metadata,
+            &Accounts::of(host)?.rights(&directory.access)?,
+        )),
+        Ok(_) => Ok(Some("is not a folder".to_owned())),
+        Err(_) => Ok(Some("is missing".to_owned())),
+    }
+}
+
+/// Every file and folder that is not as wanted, with the reason.
+pub fn differences(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<Vec<String>, Stop> {
+    let mut found = Vec::new();
+    for directory in directories(bundles) {
+        if let Some(difference) = folder_difference(host, directory)? {
+            found.push(format!("`{}` {difference}", directory.path));
+        }
+    }
+    for file in wanted(host, identity, bundles)? {
+        if let Some(difference) = file.difference(host)? {
+            found.push(format!("`{}` {difference}", file.path));
+        }
+    }
+    Ok(found)
+}

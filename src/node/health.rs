@@ -1,0 +1,138 @@
+//! Asking each service whether it serves, until all say so. Waiting is not
+//! failing: a host may have to wait hours for its peers to be powered on.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::bundles::RoleBundle;
+use super::host::{Host, read_json};
+use super::http::{self, Trust};
+use super::narrator::{Narrator, Wait};
+use super::services;
+use super::stop::Stop;
+use crate::bundle::assignment::Health;
+use crate::bundle::start::{BOOTSTRAP, ETCD_START, TlsFiles};
+
+const LIMIT: Duration = Duration::from_secs(3);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Polls every service; returns when all serve, or faults after `patience`.
+pub fn wait_for_all(
+    host: &Host,
+    narrator: &mut Narrator,
+    bundles: &[RoleBundle],
+    patience: Option<Duration>,
+) -> Result<(), Stop> {
+    let (begun, since) = (Instant::now(), host.now());
+    loop {
+        let waits: Vec<Wait> = unanswered(host, bundles)?
+            .into_iter()
+            .map(|(what, of)| Wait { what, of, since })
+            .collect();
+        narrator.waits(waits.clone())?;
+        if waits.is_empty() {
+            return Ok(());
+        }
+        if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+            let still = waits
+                .iter()
+                .map(|wait| format!("{} from {}", wait.what, wait.of));
+            return Err(Stop::World(format!(
+                "still waiting for {}",
+                still.collect::<Vec<_>>().join("; ")
+            )));
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// The services that do not serve: what is waited for, and of whom.
+pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<(String, String)>, Stop> {
+    let mut waiting = Vec::new();
+    for bundle in bundles {
+        for service in &bundle.assignment.services {
+            let (what, of, serves) = match &service.health {
+                Health::Http {
+                    url,
+                    status,
+                    waits_for,
+                } => {
+                    let answered = ask_http(host, &bundle.authorities(), url);
+                    let said = answered
+                        .as_ref()
+                        .map_or_else(Clone::clone, |code| format!("answered {code}"));
+                    (
+                        waits_for,
+                        format!("{} at {url}, which {said}", service.name),
+                        answered == Ok(*status),
+                    )
+                }
+                Health::Tcp { address, waits_for } => (
+                    waits_for,
+                    format!("{} at {address}", service.name),
+                    accepts(address),
+                ),
+                Health::UnitActive { waits_for } => {
+                    let state = services::active_state(host, &service.unit)?;
+                    (waits_for, service.unit.clone(), state == "active")
+                }
+            };
+            if !serves {
+                waiting.push((what.clone(), of));
+            }
+        }
+    }
+    Ok(waiting)
+}
+
+fn ask_http(host: &Host, authorities: &Path, url: &str) -> Result<u16, String> {
+    let own = own_certificate(host);
+    let own = own
+        .as_ref()
+        .map(|(certificate, key)| (certificate.as_path(), key.as_path()));
+    let trust = Trust::Only { authorities, own };
+    let agent = http::agent(trust, LIMIT).map_err(|fault| format!("cannot be asked: {fault}"))?;
+    match agent.get(url).call() {
+        Ok(response) => Ok(response.status().as_u16()),
+        Err(fault) => Err(format!("does not answer ({fault})")),
+    }
+}
+
+/// The certificate with which this node shows who it is, where it has one.
+fn own_certificate(host: &Host) -> Option<(PathBuf, PathBuf)> {
+    #[derive(Deserialize)]
+    struct Settings {
+        tls: TlsFiles,
+    }
+    let own = [ETCD_START, BOOTSTRAP].iter().find_map(|path| {
+        let settings = read_json::<Settings>(&host.path(path)).ok().flatten()?;
+        Some(settings.tls)
+    })?;
+    Some((own.certificate.under(&host.root), own.key.under(&host.root)))
+}
+
+/// Whether a connection to `address:port` is accepted within a second.
+pub fn accepts(address: &str) -> bool {
+    let address: Option<SocketAddr> = address.parse().ok();
+    address
+        .is_some_and(|address| TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_accepts_or_it_does_not() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        assert!(accepts(&address));
+        drop(listener);
+        assert!(!accepts(&address));
+        assert!(!accepts("not an address"));
+    }
+}

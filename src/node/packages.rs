@@ -1,0 +1,250 @@
+//! The host's package manager, with our repository as its only source.
+//!
+//! Every other source, pin and cache of the host is left out by options, and
+//! the repository is a folder, so no package can come from elsewhere.
+//! `[trusted=yes]` is right here and nowhere else: the index has no signature
+//! because each file's digest was checked against a signed manifest before.
+
+use std::time::Duration;
+
+use super::bundles::RoleBundle;
+use super::durable::{self, Rights};
+use super::host::Host;
+use super::repository;
+use super::stop::Stop;
+use super::system::{Answer, Call};
+use crate::bundle::manifest::{Family, PackageEntry};
+
+/// Installing takes minutes on a slow disk, and another apt may hold the lock for ten.
+pub const LONG: Duration = Duration::from_secs(3600);
+
+/// The package manager of a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PackageManager {
+    /// dpkg and apt.
+    Apt,
+}
+
+/// What a transaction would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transaction {
+    /// Packages installed or upgraded.
+    pub installs: Vec<String>,
+    /// Packages removed.
+    pub removals: Vec<String>,
+    /// Packages taken back to an older version.
+    pub downgrades: Vec<String>,
+}
+
+impl PackageManager {
+    /// The manager of a family; refuses one that this program cannot drive.
+    pub fn of(family: Family) -> Result<Self, Stop> {
+        match family {
+            Family::Deb => Ok(Self::Apt),
+            Family::Rpm => Err(Stop::refuse(
+                "this program installs deb packages only; the bundle is of the rpm family",
+            )),
+        }
+    }
+
+    /// The call that installs `names`.
+    pub fn install_call(self, host: &Host, names: &[String]) -> Call {
+        let mut arguments = options(host);
+        arguments.extend(["--yes", "install"].map(str::to_owned));
+        arguments.extend(names.iter().cloned());
+        quiet(Call::new("apt-get", arguments))
+    }
+
+    fn simulate_call(self, host: &Host, names: &[String]) -> Call {
+        let mut arguments = options(host);
+        arguments.extend(["--simulate", "install"].map(str::to_owned));
+        arguments.extend(names.iter().cloned());
+        quiet(Call::new("apt-get", arguments))
+    }
+
+    /// The call that reads our index.
+    pub fn read_index_call(self, host: &Host) -> Call {
+        let mut arguments = options(host);
+        arguments.push("update".to_owned());
+        quiet(Call::new("apt-get", arguments))
+    }
+
+    /// The call that finishes what a power cut interrupted.
+    pub fn repair_call(self, host: &Host) -> Call {
+        let root = format!("--root={}", host.root.display());
+        let mut arguments = vec!["--force-confold", "--configure", "-a"];
+        if host.root.as_os_str() != "/" {
+            arguments.insert(0, &root);
+        }
+        quiet(Call::new("dpkg", arguments))
+    }
+
+    /// Writes our sources file and has the index read.
+    pub fn read_index(self, host: &Host) -> Result<(), Stop> {
+        for folder in ["apt/lists/partial", "apt/cache/archives/partial"] {
+            durable::folder(&host.state(folder), Rights::own(0o755))?;
+        }
+        let line = format!(
+            "deb [trusted=yes] file:{} ./\n",
+            repository::folder(host).display()
+        );
+        durable::write(
+            &host.state("apt/sources.list"),
+            line.as_bytes(),
+            Rights::own(0o644),
+        )?;
+        host.system.run(&self.read_index_call(host))?;
+        Ok(())
+    }
+
+    /// Simulates the whole transaction; an error holds the manager's own words.
+    pub fn simulate(
+        self,
+        host: &Host,
+        names: &[String],
+    ) -> Result<Result<Transaction, String>, Stop> {
+        let answer = host.system.ask(&self.simulate_call(host, names))?;
+        Ok(if answer.succeeded() {
+            Ok(transaction(&answer))
+        } else {
+            Err(answer.complaint())
+        })
+    }
+
+    /// Installed packages that are newer than the bundles', as `name have > locked`.
+    pub fn newer_than(self, host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
+        let installed = installed(host)?;
+        let mut newer = Vec::new();
+        for entry in entries(bundles) {
+            let Some((_, have)) = installed.iter().find(|(name, _)| *name == entry.name) else {
+                continue;
+            };
+            if *have != entry.version && self.is_newer(host, have, &entry.version)? {
+                newer.push(format!("{} {have} > {}", entry.name, entry.version));
+            }
+        }
+        Ok(newer)
+    }
+
+    fn is_newer(self, host: &Host, have: &str, locked: &str) -> Result<bool, Stop> {
+        let arguments = ["--compare-versions", have, "gt", locked];
+        Ok(host.system.ask(&Call::new("dpkg", arguments))?.succeeded())
+    }
+}
+
+/// Names and versions of what is installed and configured.
+pub fn installed(host: &Host) -> Result<Vec<(String, String)>, Stop> {
+    let admin = format!("--admindir={}", host.path("/var/lib/dpkg").display());
+    let format = "-f=${db:Status-Abbrev} ${Package} ${Version}\\n";
+    let answer = host
+        .system
+        .run(&Call::new("dpkg-query", [admin.as_str(), "-W", format]))?;
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace();
+        (words.next()? == "ii").then_some(())?;
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    };
+    Ok(answer.output.lines().filter_map(parse).collect())
+}
+
+/// The packages of all roles, each once.
+pub fn entries(bundles: &[RoleBundle]) -> Vec<&PackageEntry> {
+    let mut entries: Vec<_> = bundles
+        .iter()
+        .flat_map(|bundle| &bundle.manifest.package_list)
+        .collect();
+    entries.sort();
+    entries.dedup();
+    entries
+}
+
+/// The names given to the package manager, each once.
+pub fn names(bundles: &[RoleBundle]) -> Vec<String> {
+    let mut names: Vec<_> = bundles
+        .iter()
+        .flat_map(|b| b.assignment.packages.iter().cloned())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn options(host: &Host) -> Vec<String> {
+    let state = |relative: &str| host.state(relative).display().to_string();
+    let settings = [
+        format!("Dir::Etc::sourcelist={}", state("apt/sources.list")),
+        "Dir::Etc::sourceparts=-".to_owned(),
+        "Dir::Etc::preferences=-".to_owned(),
+        "Dir::Etc::preferencesparts=-".to_owned(),
+        format!("Dir::State::lists={}", state("apt/lists")),
+        format!("Dir::Cache={}", state("apt/cache")),
+        "Acquire::Languages=none".to_owned(),
+        // Our folders need not be readable by apt's own user.
+        "APT::Sandbox::User=root".to_owned(),
+        "APT::Get::AllowUnauthenticated=false".to_owned(),
+        "Dpkg::Options::=--force-confold".to_owned(),
+        "DPkg::Lock::Timeout=600".to_owned(),
+        "APT::Install-Recommends=false".to_owned(),
+        "APT::Install-Suggests=false".to_owned(),
+        "Dpkg::Use-Pty=0".to_owned(),
+    ];
+    let mut options = vec!["--quiet".to_owned()];
+    if host.root.as_os_str() != "/" {
+        options.extend(["-o".to_owned(), format!("RootDir={}", host.root.display())]);
+    }
+    settings
+        .into_iter()
+        .for_each(|setting| options.extend(["-o".to_owned(), setting]));
+    options
+}
+
+fn quiet(call: Call) -> Call {
+    call.with("DEBIAN_FRONTEND", "noninteractive")
+        .with("NEEDRESTART_SUSPEND", "1")
+        .with("LC_ALL", "C")
+        .within(LONG)
+}
+
+/// Reads apt's simulation: `Inst name [old] (new …)`, `Remv name [old]`.
+fn transaction(answer: &Answer) -> Transaction {
+    let mut transaction = Transaction::default();
+    let mut in_downgrades = false;
+    for line in answer.output.lines() {
+        let mut words = line.split_whitespace();
+        in_downgrades =
+            line.contains("will be DOWNGRADED") || (in_downgrades && line.starts_with(' '));
+        match words.next() {
+            Some("Inst") => transaction.installs.extend(words.next().map(str::to_owned)),
+            Some("Remv" | "Purg") => transaction.removals.extend(words.next().map(str::to_owned)),
+            Some(_) if in_downgrades && line.starts_with(' ') => {
+                transaction
+                    .downgrades
+                    .extend(line.split_whitespace().map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    transaction
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_simulation() {
+        let output = "Reading package lists...\nThe following packages will be DOWNGRADED:\n  libc6\n\
+            0 upgraded, 1 newly installed\nInst libc6 [2.37] (2.36 x [amd64])\nRemv old [1]\nConf libc6 (2.36 x)\n";
+        let answer = Answer {
+            status: Some(0),
+            output: output.to_owned(),
+            errors: String::new(),
+        };
+        let expected = Transaction {
+            installs: vec!["libc6".to_owned()],
+            removals: vec!["old".to_owned()],
+            downgrades: vec!["libc6".to_owned()],
+        };
+        assert_eq!(transaction(&answer), expected);
+    }
+}

@@ -1,0 +1,469 @@
+//! The list of steps, in the order in which a host takes them.
+
+use std::path::PathBuf;
+
+use super::accounts::Accounts;
+use super::bundles;
+use super::durable;
+use super::files;
+use super::health;
+use super::identity::{self, Verdict};
+use super::marker::{self, Held, Marker};
+use super::packages::{PackageManager, names};
+use super::preflight;
+use super::repository;
+use super::services;
+use super::step::{Check, Context, Scope, Step};
+use super::stop::Stop;
+use super::units;
+
+/// Every step.
+pub fn all() -> [Step; 8] {
+    [
+        IDENTITY, BUNDLES, PREFLIGHT, PACKAGES, FILES, MARKERS, SERVICES, HEALTH,
+    ]
+}
+
+fn nothing(_: &Context) -> Vec<String> {
+    Vec::new()
+}
+
+fn needed_if(needed: bool, reason: impl FnOnce() -> String) -> Check {
+    if needed {
+        Check::Needed(reason())
+    } else {
+        Check::AlreadySo
+    }
+}
+
+const IDENTITY: Step = Step {
+    name: "identity",
+    scope: Scope::Node,
+    describe: |_| {
+        let planted = crate::seed::identity::PLANTED;
+        Ok(vec![format!(
+            "install -m 0600 {planted} /var/lib/pgbundle/identity.json"
+        )])
+    },
+    restarts: nothing,
+    check: check_identity,
+    apply: |context| {
+        identity::store(context.host)?;
+        context.identity = identity::stored(context.host)?;
+        let Context {
+            narrator, identity, ..
+        } = context;
+        identity
+            .as_ref()
+            .into_iter()
+            .for_each(|identity| narrator.name(identity));
+        Ok(())
+    },
+};
+
+fn check_identity(context: &mut Context) -> Result<Check, Stop> {
+    context.identity = identity::stored(context.host)?;
+    let planted = identity::planted(context.host)?;
+    let verdict = match (&context.identity, &planted) {
+        (stored, Some(planted)) => identity::judge(stored.as_ref(), planted)?,
+        (Some(_), None) => Verdict::Same,
+        (None, None) => {
+            let place = crate::seed::identity::PLANTED;
+            return Err(Stop::Input(format!(
+                "no identity document lies at `{place}`; was the seed attached?"
+            )));
+        }
+    };
+    if let Some(identity) = &context.identity {
+        context.narrator.name(identity);
+    }
+    Ok(needed_if(verdict == Verdict::Take, || {
+        let generation = planted.map_or(0, |planted| planted.generation);
+        format!("taking up the identity of generation {generation}")
+    }))
+}
+
+const BUNDLES: Step = Step {
+    name: "bundles",
+    scope: Scope::Image,
+    describe: |context| {
+        let mut lines = Vec::new();
+        for pinned in &context.identity()?.bundles {
+            let (role, digest, path) = (pinned.role, pinned.file.sha256, &pinned.file.path);
+            lines.push(format!("# bring {path} from the first source that has it; check it whole, then its signature and files"));
+            lines.push(format!("echo '{digest}  {role}.tar.gz' | sha256sum -c"));
+            lines.push(format!(
+                "tar -xzf {role}.tar.gz -C /var/lib/pgbundle/bundles/{digest}"
+            ));
+        }
+        lines.push(
+            "# put the roles' packages side by side into /var/lib/pgbundle/repository".to_owned(),
+        );
+        Ok(lines)
+    },
+    restarts: nothing,
+    check: check_bundles,
+    apply: |context| {
+        let Context {
+            host,
+            narrator,
+            identity,
+            patience,
+            ..
+        } = context;
+        if let Some(identity) = identity {
+            bundles::bring_all(host, narrator, identity, *patience)?;
+            context.bundles = bundles::read(host, identity)?;
+        }
+        repository::build(context.host, &context.bundles)
+    },
+};
+
+fn check_bundles(context: &mut Context) -> Result<Check, Stop> {
+    let missing = bundles::missing(context.host, context.identity()?).len();
+    if missing > 0 {
+        return Ok(Check::Needed(format!(
+            "{missing} of the pinned bundles are not unpacked"
+        )));
+    }
+    context.bundles = bundles::read(context.host, context.identity()?)?;
+    let current = repository::is_current(context.host, &context.bundles)?;
+    Ok(needed_if(!current, || {
+        "the repository is not that of the bundles".to_owned()
+    }))
+}
+
+const PREFLIGHT: Step = Step {
+    name: "preflight",
+    scope: Scope::Node,
+    describe: |context| {
+        let identity = context.identity()?;
+        let manager = manager(context)?;
+        let mut lines = vec![format!(
+            "# is this {} {}, is {} here, is the clock in step, is there space, are ports free, is the data ours?",
+            identity.os.id,
+            identity.os.version,
+            identity.address.addr()
+        )];
+        lines.extend(manager.map(|manager| manager.read_index_call(context.host).to_string()));
+        lines.push("# the whole package transaction is simulated".to_owned());
+        Ok(lines)
+    },
+    restarts: nothing,
+    // It changes nothing and must be asked each time: it is all check.
+    check: |context| {
+        let Context {
+            host,
+            narrator,
+            identity,
+            bundles,
+            ..
+        } = context;
+        if let Some(identity) = identity {
+            preflight::pass(host, narrator, identity, bundles)?;
+        }
+        Ok(Check::AlreadySo)
+    },
+    apply: |_| Ok(()),
+};
+
+fn manager(context: &Context) -> Result<Option<PackageManager>, Stop> {
+    context
+        .bundles
+        .first()
+        .map(|bundle| PackageManager::of(bundle.manifest.family))
+        .transpose()
+}
+
+const PACKAGES: Step = Step {
+    name: "packages",
+    scope: Scope::Image,
+    describe: |context| {
+        let mut lines = Vec::new();
+        for bundle in &context.bundles {
+            let units = bundle
+                .assignment
+                .masked_units
+                .iter()
+                .chain(&bundle.assignment.guarded_units);
+            lines.extend(units.map(|unit| format!("systemctl mask {unit}")));
+        }
+        lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
+        if let Some(manager) = manager(context)? {
+            lines.push(manager.repair_call(context.host).to_string());
+            lines.push(
+                manager
+                    .install_call(context.host, &names(&context.bundles))
+                    .to_string(),
+            );
+        }
+        Ok(lines)
+    },
+    restarts: nothing,
+    check: check_packages,
+    apply: install_packages,
+};
+
+fn check_packages(context: &mut Context) -> Result<Check, Stop> {
+    let Some(manager) = manager(context)? else {
+        return Ok(Check::AlreadySo);
+    };
+    let masked = context
+        .bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.masked_units);
+    let loud = masked
+        .filter(|unit| !units::is_masked(context.host, unit))
+        .count();
+    let reason = match manager.simulate(context.host, &names(&context.bundles))? {
+        Ok(transaction) if transaction.installs.is_empty() && loud == 0 => {
+            return Ok(Check::AlreadySo);
+        }
+        Ok(transaction) => format!(
+            "{} packages to install, {loud} units to silence",
+            transaction.installs.len()
+        ),
+        Err(_) => "the package manager was interrupted".to_owned(),
+    };
+    Ok(Check::Needed(reason))
+}
+
+fn install_packages(context: &mut Context) -> Result<(), Stop> {
+    let (host, bundles) = (context.host, &context.bundles);
+    let Some(manager) = manager(context)? else {
+        return Ok(());
+    };
+    files::install_before_packages(host, context.identity()?, bundles)?;
+    for bundle in bundles {
+        units::silence(host, &bundle.assignment.masked_units)?;
+        for unit in &bundle.assignment.guarded_units {
+            units::mask(host, unit)?;
+        }
+    }
+    units::reload(host)?;
+    units::forbid_starts(host)?;
+    let installed = host.system.run(&manager.repair_call(host)).and_then(|_| {
+        host.system
+            .run(&manager.install_call(host, &names(bundles)))
+    });
+    // Given back also when installing failed; after a cut the next run does it.
+    units::allow_starts(host)?;
+    installed?;
+    Ok(())
+}
+
+const FILES: Step = Step {
+    name: "files",
+    scope: Scope::Node,
+    describe: |context| {
+        let mut lines = Vec::new();
+        for directory in files::directories(&context.bundles) {
+            let access = &directory.access;
+            lines.push(format!(
+                "install -d -o {} -g {} -m {:04o} {}",
+                access.owner,
+                access.group,
+                access.mode.bits(),
+                directory.path
+            ));
+        }
+        let identity = context.identity()?;
+        for bundle in &context.bundles {
+            for file in &bundle.assignment.files {
+                let access = &file.access;
+                lines.push(format!(
+                    "install -o {} -g {} -m {:04o} {} {}",
+                    access.owner,
+                    access.group,
+                    access.mode.bits(),
+                    bundle.content(file).display(),
+                    file.path
+                ));
+            }
+            lines.extend(
+                bundle
+                    .assignment
+                    .facts
+                    .iter()
+                    .map(|fact| format!("# {}: {:?}, told by this host", fact.path, fact.fact)),
+            );
+        }
+        lines.extend(identity.secrets.iter().map(|secret| {
+            format!(
+                "# {}: from the identity document, {:04o}",
+                secret.path,
+                secret.access.mode.bits()
+            )
+        }));
+        Ok(lines)
+    },
+    restarts: |context| {
+        files::all_services(&context.bundles)
+            .map(|service| service.unit.clone())
+            .collect()
+    },
+    check: |context| {
+        // Left by a cut between installing and giving the policy back.
+        units::allow_starts(context.host)?;
+        let differences = files::differences(context.host, context.identity()?, &context.bundles)?;
+        Ok(needed_if(!differences.is_empty(), || {
+            format!(
+                "{} files and folders to bring up to date",
+                differences.len()
+            )
+        }))
+    },
+    apply: |context| {
+        let installed = files::install_all(context.host, context.identity()?, &context.bundles)?;
+        context
+            .narrator
+            .say(&format!("{installed} files installed"));
+        Ok(())
+    },
+};
+
+const MARKERS: Step = Step {
+    name: "markers",
+    scope: Scope::Cluster,
+    describe: |context| {
+        let folders = context
+            .bundles
+            .iter()
+            .flat_map(|bundle| &bundle.assignment.data);
+        Ok(folders
+            .map(|data| {
+                format!(
+                    "# {}.pgbundle.json: whose the folder is, and that nothing was ever there",
+                    data.path
+                )
+            })
+            .collect())
+    },
+    restarts: nothing,
+    check: |context| {
+        let mut unmarked = 0;
+        for bundle in &context.bundles {
+            for data in &bundle.assignment.data {
+                let marker = marker::read(&data.path.under(&context.host.root))?;
+                let generation = marker.map(|marker| marker.generation);
+                unmarked += usize::from(generation != Some(context.identity()?.generation));
+            }
+        }
+        Ok(needed_if(unmarked > 0, || {
+            format!("{unmarked} data folders to mark")
+        }))
+    },
+    apply: mark_folders,
+};
+
+fn mark_folders(context: &mut Context) -> Result<(), Stop> {
+    let host = context.host;
+    let mine = Marker::of(context.identity()?, Held::Empty);
+    for data in context
+        .bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.data)
+    {
+        let folder = data.path.under(&host.root);
+        // Asked again: the preflight was before the packages, which may have left something.
+        if let Some(reason) = marker::foreign(&folder, &mine)? {
+            return Err(Stop::refuse(reason));
+        }
+        let held = marker::read(&folder)?.map_or(Held::Empty, |marker| marker.state);
+        let rights = Accounts::of(host)?.rights(&data.access)?;
+        if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
+            durable::folder(parent, rights)?;
+        }
+        let marker = Marker {
+            state: held,
+            ..mine.clone()
+        };
+        marker::write(&folder, &marker, rights.owner)?;
+    }
+    Ok(())
+}
+
+const SERVICES: Step = Step {
+    name: "services",
+    scope: Scope::Cluster,
+    describe: |context| {
+        let mut lines = vec!["systemctl daemon-reload".to_owned()];
+        for service in files::all_services(&context.bundles) {
+            lines.push(format!("systemctl enable {}", service.unit));
+            lines.push(format!("systemctl start --no-block {}", service.unit));
+        }
+        Ok(lines)
+    },
+    restarts: |context| {
+        files::all_services(&context.bundles)
+            .map(|service| service.unit.clone())
+            .collect()
+    },
+    check: |context| {
+        let left = services::left(context.host, &context.bundles)?;
+        Ok(needed_if(!left.is_empty(), || left.join(", ")))
+    },
+    apply: |context| services::start_all(context.host, &context.bundles),
+};
+
+const HEALTH: Step = Step {
+    name: "health",
+    scope: Scope::Cluster,
+    describe: |context| {
+        let services = files::all_services(&context.bundles);
+        Ok(services
+            .map(|service| format!("# wait until {} serves", service.name))
+            .collect())
+    },
+    restarts: nothing,
+    check: |context| {
+        let Context {
+            host,
+            narrator,
+            bundles,
+            patience,
+            ..
+        } = context;
+        health::wait_for_all(host, narrator, bundles, *patience)?;
+        let unmarked = filled(context)?.len();
+        Ok(needed_if(unmarked > 0, || {
+            format!("{unmarked} data folders hold data now")
+        }))
+    },
+    apply: |context| {
+        for (folder, marker, owner) in filled(context)? {
+            marker::write(
+                &folder,
+                &Marker {
+                    state: Held::HoldsData,
+                    ..marker
+                },
+                owner,
+            )?;
+        }
+        Ok(())
+    },
+};
+
+/// A data folder, its marker and its owner.
+type Filled = (PathBuf, Marker, Option<(u32, u32)>);
+
+/// Data folders that hold data which their markers do not tell of yet.
+fn filled(context: &Context) -> Result<Vec<Filled>, Stop> {
+    let accounts = Accounts::of(context.host)?;
+    let mut filled = Vec::new();
+    for data in context
+        .bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.data)
+    {
+        let folder = data.path.under(&context.host.root);
+        if let Some(marker) = marker::read(&folder)?
+            && marker.state != Held::HoldsData
+            && folder.join(&data.witness).exists()
+        {
+            filled.push((folder, marker, accounts.rights(&data.access)?.owner));
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,314 @@
+//! Bringing a pinned file from a delivery source to a place of our own, where
+//! its whole digest is checked. Only this module and the health questions
+//! open sockets on a host.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::host::Host;
+use super::http::{self, Trust};
+use super::media;
+use crate::base::Sha256;
+use crate::seed::identity::{DeliverySource, Pinned};
+
+/// Why a place did not give the file.
+#[derive(Debug, thiserror::Error)]
+pub enum Miss {
+    /// It is not there, or not yet.
+    #[error("{place}: {reason}")]
+    Absent {
+        /// Where it was looked for.
+        place: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// The right name with wrong bytes.
+    #[error(
+        "{place}: `{path}` was altered: its digest is {found} over {size} bytes, the seed pins {wanted} over {wanted_size}"
+    )]
+    Altered {
+        /// Where it was found.
+        place: String,
+        /// The file's path there.
+        path: String,
+        /// Its digest.
+        found: Sha256,
+        /// Its bytes.
+        size: u64,
+        /// The pinned digest.
+        wanted: Sha256,
+        /// The pinned size.
+        wanted_size: u64,
+    },
+    /// Our own disk is in the way.
+    #[error("cannot write `{path}`: {source}")]
+    NotWritten {
+        /// Our file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// Brings `pinned` to `target` from one source; `target` then has its digest.
+pub fn bring(
+    host: &Host,
+    source: &DeliverySource,
+    pinned: &Pinned,
+    target: &Path,
+) -> Result<(), Miss> {
+    match source {
+        DeliverySource::Folder(folder) => copy(
+            &folder.under(&host.root),
+            &format!("folder {folder}"),
+            pinned,
+            target,
+        ),
+        DeliverySource::Media => from_media(host, pinned, target),
+        DeliverySource::Url(url) => download(url, pinned, target),
+    }
+}
+
+fn from_media(host: &Host, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
+    let mut reasons = Vec::new();
+    for label in media::LABELS {
+        let place = format!("disk labelled {label}");
+        match media::mount(host, label) {
+            Ok(Some(mounted)) => match copy(mounted.root(), &place, pinned, target) {
+                Err(Miss::Absent { reason, .. }) => reasons.push(format!("{label}: {reason}")),
+                decided => return decided,
+            },
+            Ok(None) => reasons.push(format!("no disk is labelled {label}")),
+            Err(stop) => reasons.push(stop.to_string()),
+        }
+    }
+    Err(Miss::Absent {
+        place: "media".to_owned(),
+        reason: reasons.join(", "),
+    })
+}
+
+fn copy(root: &Path, place: &str, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
+    let path = pinned.path.under(root);
+    let absent = |fault: io::Error| absent(place, format!("`{}`: {fault}", pinned.path));
+    let from = File::open(&path).map_err(absent)?;
+    let mut to = fresh(target).map_err(|source| not_written(target, source))?;
+    io::copy(&mut from.take(pinned.size + 1), &mut to)
+        .and_then(|_| to.sync_all())
+        .map_err(|source| not_written(target, source))?;
+    check(target, place, pinned)
+}
+
+fn fresh(target: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(target)
+}
+
+fn absent(place: &str, reason: String) -> Miss {
+    Miss::Absent {
+        place: place.to_owned(),
+        reason,
+    }
+}
+
+fn not_written(path: &Path, source: io::Error) -> Miss {
+    Miss::NotWritten {
+        path: path.display().to_string(),
+        source,
+    }
+}
+
+/// Checks the digest of the whole file; a wrong one is removed.
+fn check(target: &Path, place: &str, pinned: &Pinned) -> Result<(), Miss> {
+    let digest = File::open(target).and_then(Sha256::of_reader);
+    let (found, size) = digest.map_err(|source| not_written(target, source))?;
+    if (found, size) == (pinned.sha256, pinned.size) {
+        return Ok(());
+    }
+    fs::remove_file(target).map_err(|source| not_written(target, source))?;
+    Err(Miss::Altered {
+        place: place.to_owned(),
+        path: pinned.path.to_string(),
+        found,
+        size,
+        wanted: pinned.sha256,
+        wanted_size: pinned.size,
+    })
+}
+
+const LIMIT: Duration = Duration::from_secs(15);
+const TRIES: usize = 5;
+
+/// Downloads with resume: a body cut short goes on where it stopped.
+fn download(url: &str, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
+    let place = format!("{url}/{}", pinned.path);
+    let part = part_of(target, pinned);
+    let mut reason = String::new();
+    for _ in 0..TRIES {
+        match receive(&place, &part, pinned.size) {
+            Ok(()) => {
+                fs::rename(&part, target).map_err(|source| not_written(target, source))?;
+                return check(target, url, pinned);
+            }
+            Err(Received::Nothing(why)) => return Err(absent(&place, why)),
+            Err(Received::Some(why)) => reason = why,
+            Err(Received::Unwritten(source)) => return Err(not_written(&part, source)),
+        }
+    }
+    Err(absent(&place, reason))
+}
+
+fn part_of(target: &Path, pinned: &Pinned) -> PathBuf {
+    target.with_file_name(format!("{}.part", pinned.sha256))
+}
+
+enum Received {
+    Nothing(String),
+    Some(String),
+    Unwritten(io::Error),
+}
+
+fn receive(place: &str, part: &Path, size: u64) -> Result<(), Received> {
+    let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
+    if have >= size {
+        return Ok(());
+    }
+    let agent =
+        http::agent(Trust::Public, LIMIT).map_err(|fault| Received::Nothing(fault.to_string()))?;
+    let request = agent.get(place).header("Range", format!("bytes={have}-"));
+    let mut response = request
+        .call()
+        .map_err(|fault| Received::Nothing(fault.to_string()))?;
+    let mut file = match response.status().as_u16() {
+        206 => OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(part),
+        200 => fresh(part),
+        status => return Err(Received::Nothing(format!("the server answered {status}"))),
+    }
+    .map_err(Received::Unwritten)?;
+    pour(response.body_mut().as_reader(), &mut file, size)?;
+    file.sync_all().map_err(Received::Unwritten)?;
+    match file.metadata().map_err(Received::Unwritten)?.len() {
+        whole if whole >= size => Ok(()),
+        short => Err(Received::Some(format!(
+            "the body ended after {short} of {size} bytes"
+        ))),
+    }
+}
+
+/// Copies at most `size` bytes and one, telling a fault of the peer from one of our disk.
+fn pour(from: impl Read, to: &mut File, size: u64) -> Result<(), Received> {
+    let mut from = from.take(size + 1);
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(&buffer[..read]).map_err(Received::Unwritten)?,
+            Err(fault) => return Err(Received::Some(fault.to_string())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::node::system::Real;
+
+    fn pinned(bytes: &[u8]) -> Pinned {
+        Pinned {
+            path: "bundles/etcd.tar.gz".parse().unwrap(),
+            size: bytes.len() as u64,
+            sha256: Sha256::of(bytes),
+        }
+    }
+
+    #[test]
+    fn a_folder_gives_the_file_or_says_what_is_wrong() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host {
+            root: root.path().to_owned(),
+            system: &Real,
+        };
+        let source = DeliverySource::try_from("folder:/srv".to_owned()).unwrap();
+        let target = root.path().join("target");
+        let wanted = pinned(b"bundle");
+        assert!(matches!(
+            bring(&host, &source, &wanted, &target),
+            Err(Miss::Absent { .. })
+        ));
+        fs::create_dir_all(root.path().join("srv/bundles")).unwrap();
+        fs::write(root.path().join("srv/bundles/etcd.tar.gz"), b"bundlf").unwrap();
+        assert!(matches!(
+            bring(&host, &source, &wanted, &target),
+            Err(Miss::Altered { .. })
+        ));
+        assert!(!target.exists());
+        fs::write(root.path().join("srv/bundles/etcd.tar.gz"), b"bundle").unwrap();
+        bring(&host, &source, &wanted, &target).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"bundle");
+    }
+
+    /// Serves `bytes`, cutting each body off after a third of them.
+    fn stingy_server(bytes: Vec<u8>) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut from = 0;
+                for line in BufReader::new(stream.try_clone().unwrap()).lines() {
+                    let line = line.unwrap().to_lowercase();
+                    if let Some(range) = line.strip_prefix("range: bytes=") {
+                        from = range.trim_end_matches('-').parse().unwrap();
+                    }
+                    if line.is_empty() {
+                        break;
+                    }
+                }
+                let rest = &bytes[from..];
+                let head = format!(
+                    "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\n\r\n",
+                    rest.len()
+                );
+                stream.write_all(head.as_bytes()).unwrap();
+                stream
+                    .write_all(&rest[..rest.len().min(bytes.len() / 3 + 1)])
+                    .unwrap();
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn a_body_cut_short_is_resumed() {
+        let bytes: Vec<u8> = (0..200_000u32).map(|n| (n % 251) as u8).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("bundle");
+        let url = stingy_server(bytes.clone());
+        download(&url, &pinned(&bytes), &target).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), bytes);
+        let mut altered = bytes.clone();
+        altered[7] ^= 1;
+        assert!(matches!(
+            download(&url, &pinned(&altered), &target),
+            Err(Miss::Altered { .. })
+        ));
+        assert!(matches!(
+            download("http://127.0.0.1:1", &pinned(&bytes), &target),
+            Err(Miss::Absent { .. })
+        ));
+    }
+}

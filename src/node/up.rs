@@ -1,0 +1,67 @@
+//! `pgbundle-node up`: every step in order, one run at a time.
+
+use std::fs::File;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::durable::{self, Rights};
+use super::host::Host;
+use super::narrator::Narrator;
+use super::step::{self, Context};
+use super::steps;
+use super::stop::Stop;
+
+/// Runs the steps; the report and the console say how it went.
+pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
+    // What starts this program may be strict; what packages leave must be as packages mean it.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let _lock = lock(host)?;
+    let mut context = context(host, patience);
+    let outcome = run_all(&mut context);
+    context.narrator.finish(outcome.as_ref().map(drop))?;
+    let changed = outcome?;
+    context.narrator.say(if changed {
+        "every service serves"
+    } else {
+        "every service serves; nothing was changed"
+    });
+    Ok(())
+}
+
+fn run_all(context: &mut Context) -> Result<bool, Stop> {
+    let mut changed = false;
+    for step in steps::all() {
+        changed |= step::run(&step, context)?;
+    }
+    Ok(changed)
+}
+
+/// A context in which nothing has been read yet.
+pub fn context<'a>(host: &'a Host<'a>, patience: Option<Duration>) -> Context<'a> {
+    Context {
+        host,
+        narrator: Narrator::new(host),
+        identity: None,
+        bundles: Vec::new(),
+        patience,
+    }
+}
+
+/// Two runs at once would undo each other's masks.
+fn lock(host: &Host) -> Result<File, Stop> {
+    let folder = host.path("/run/pgbundle");
+    durable::folder(&folder, Rights::own(0o755))?;
+    let path = folder.join("lock");
+    let world = |fault: &dyn std::fmt::Display| {
+        Stop::World(format!("cannot lock `{}`: {fault}", path.display()))
+    };
+    let file = File::create(&path).map_err(|fault| world(&fault))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(Stop::World(
+            "another `pgbundle-node up` is running on this host".to_owned(),
+        )),
+        Err(fault) => Err(world(&fault)),
+    }
+}

@@ -1,0 +1,233 @@
+//! Lowers deb packages into the [`Model`]: candidates are what the base has
+//! and, of every name, the newest version that is newer than that.
+//!
+//! Only what can be reached from the roots and the base is lowered, so the
+//! model holds hundreds or thousands of solvables and not the whole archive.
+
+use std::collections::HashMap;
+
+use super::model::{Id, Model, Requirement, Solvable};
+use super::package::{Package, PackageError, PackageSet};
+use super::relation::Relation;
+
+/// A model together with the package behind each of its numbers.
+#[derive(Debug)]
+pub struct Lowered<'p, 'a> {
+    /// The model.
+    pub model: Model,
+    /// The packages, by the model's numbers.
+    pub packages: Vec<&'p Package<'a>>,
+}
+
+/// Lowers what installing `roots` on `base` from `listed` can touch.
+pub fn lower<'p, 'a>(
+    base: &'p PackageSet<'a>,
+    listed: &'p PackageSet<'a>,
+    roots: &'p [&'p str],
+    architecture: &'p str,
+) -> Result<Lowered<'p, 'a>, PackageError> {
+    let mut work = Lowering {
+        base,
+        listed,
+        architecture,
+        lowered: Lowered {
+            model: Model::default(),
+            packages: Vec::new(),
+        },
+        slots: HashMap::new(),
+    };
+    for package in base.all() {
+        work.slot(package.name);
+    }
+    for root in roots {
+        let wanted = Relation {
+            name: root,
+            qualifier: None,
+            bound: None,
+        };
+        let requirement = work.requirement(root, &[wanted])?;
+        work.lowered.model.roots.push(requirement);
+    }
+    work.lower_requirements()?;
+    work.lower_conflicts()?;
+    Ok(work.lowered)
+}
+
+struct Lowering<'p, 'a> {
+    base: &'p PackageSet<'a>,
+    listed: &'p PackageSet<'a>,
+    architecture: &'p str,
+    lowered: Lowered<'p, 'a>,
+    slots: HashMap<&'p str, Vec<Id>>,
+}
+
+impl<'p, 'a> Lowering<'p, 'a> {
+    // The candidates of a name: what the base has first, then what is newer.
+    fn slot(&mut self, name: &'p str) -> Vec<Id> {
+        if let Some(ids) = self.slots.get(name) {
+            return ids.clone();
+        }
+        let (base, listed) = (self.base, self.listed);
+        let installed = base.newest(name);
+        let newest = listed
+            .newest(name)
+            .filter(|newest| installed.is_none_or(|have| newest.version > have.version));
+        let slot = self.slots.len() as u32;
+        let mut ids = Vec::new();
+        ids.extend(installed.map(|package| self.add(package, slot, true)));
+        ids.extend(newest.map(|package| self.add(package, slot, false)));
+        self.slots.insert(name, ids.clone());
+        ids
+    }
+
+    fn add(&mut self, package: &'p Package<'a>, slot: u32, installed: bool) -> Id {
+        let model = &mut self.lowered.model;
+        let id = model.solvables.len() as Id;
+        model.solvables.push(Solvable {
+            label: format!("{} {}", package.name, package.version),
+            slot,
+            installed,
+            requirements: Vec::new(),
+            conflicts: Vec::new(),
+        });
+        if installed {
+            model.installed.push(id);
+        }
+        self.lowered.packages.push(package);
+        id
+    }
+
+    // New solvables appear at the end while the list is walked.
+    fn lower_requirements(&mut self) -> Result<(), PackageError> {
+        let mut next = 0;
+        while let Some(package) = self.lowered.packages.get(next).copied() {
+            let mut requirements = Vec::new();
+            for field in ["Pre-Depends", "Depends"] {
+                for (text, wanted) in package.relations(field, self.architecture)? {
+                    requirements.push(self.requirement(text, &wanted)?);
+                }
+            }
+            self.lowered.model.solvables[next].requirements = requirements;
+            next += 1;
+        }
+        Ok(())
+    }
+
+    fn requirement(
+        &mut self,
+        text: &str,
+        wanted: &[Relation<'p>],
+    ) -> Result<Requirement, PackageError> {
+        let mut candidates = Vec::new();
+        for relation in wanted {
+            for id in self.candidates(relation)? {
+                if !candidates.contains(&id) {
+                    candidates.push(id);
+                }
+            }
+        }
+        let shortfall = candidates.is_empty().then(|| self.shortfall(wanted));
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok(Requirement {
+            text,
+            candidates,
+            shortfall,
+        })
+    }
+
+    // Real packages first, then what provides the name; of each what the base has first.
+    fn candidates(&mut self, wanted: &Relation<'p>) -> Result<Vec<Id>, PackageError> {
+        let mut ids = self.slot(wanted.name);
+        ids.retain(|id| self.satisfies_by_name(*id, wanted));
+        let (base, listed) = (self.base, self.listed);
+        let mut provided = Vec::new();
+        for package in base
+            .providers(wanted.name)
+            .chain(listed.providers(wanted.name))
+        {
+            for id in self.slot(package.name) {
+                if self.satisfies_by_provides(id, wanted)? {
+                    provided.push(id);
+                }
+            }
+        }
+        provided.sort_by_key(|id| !self.lowered.model.solvable(*id).installed);
+        ids.extend(provided);
+        Ok(ids)
+    }
+
+    fn satisfies_by_name(&self, id: Id, wanted: &Relation<'_>) -> bool {
+        let package = self.lowered.packages[id as usize];
+        wanted.admits(package.version)
+            && package.fits_qualifier(wanted.qualifier, self.architecture)
+    }
+
+    fn satisfies_by_provides(&self, id: Id, wanted: &Relation<'_>) -> Result<bool, PackageError> {
+        let package = self.lowered.packages[id as usize];
+        Ok(package.fits_qualifier(wanted.qualifier, self.architecture)
+            && package.provides(wanted, self.architecture)?)
+    }
+
+    fn shortfall(&self, wanted: &[Relation<'_>]) -> String {
+        let reasons: Vec<_> = wanted.iter().map(|one| self.shortfall_of(one)).collect();
+        reasons.join("; ")
+    }
+
+    fn shortfall_of(&self, wanted: &Relation<'_>) -> String {
+        let name = wanted.name;
+        let older = (self.listed.named(name).iter()).find(|p| wanted.admits(p.version));
+        match (self.base.newest(name), older, self.listed.newest(name)) {
+            (Some(have), Some(older), _) if older.version < have.version => format!(
+                "the sources have {name} {}, older than the {} of the base, which would have to be downgraded",
+                older.version, have.version
+            ),
+            (Some(have), _, None) => format!("there is only {name} {}, in the base", have.version),
+            (_, _, Some(newest)) => format!("the newest {name} is {}", newest.version),
+            (None, _, None) => format!("nothing provides {name}"),
+        }
+    }
+
+    fn lower_conflicts(&mut self) -> Result<(), PackageError> {
+        for place in 0..self.lowered.packages.len() {
+            let package = self.lowered.packages[place];
+            let mut conflicts = Vec::new();
+            for field in ["Conflicts", "Breaks"] {
+                for (_, wanted) in package.relations(field, self.architecture)? {
+                    for relation in &wanted {
+                        self.struck(package.name, relation, &mut conflicts)?;
+                    }
+                }
+            }
+            conflicts.sort_unstable();
+            conflicts.dedup();
+            self.lowered.model.solvables[place].conflicts = conflicts;
+        }
+        Ok(())
+    }
+
+    // A package does not conflict with itself, also not through a name that it provides.
+    fn struck(
+        &self,
+        own: &str,
+        wanted: &Relation<'_>,
+        conflicts: &mut Vec<Id>,
+    ) -> Result<(), PackageError> {
+        let known = |name: &str| self.slots.get(name).map_or(&[][..], Vec::as_slice);
+        if wanted.name != own {
+            let real = known(wanted.name).iter();
+            conflicts.extend(real.filter(|id| self.satisfies_by_name(**id, wanted)));
+        }
+        let providers = self
+            .base
+            .providers(wanted.name)
+            .chain(self.listed.providers(wanted.name));
+        for package in providers.filter(|package| package.name != own) {
+            for id in known(package.name) {
+                if self.satisfies_by_provides(*id, wanted)? {
+                    conflicts.push(*id);
+                }
+            }
+        }
+        Ok(())
+    }
+}

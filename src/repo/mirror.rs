@@ -1,0 +1,108 @@
+//! Which mirrors a source may be read from, and reading it from the first that
+//! serves it rightly. Any mirror will do: what it serves is checked.
+
+use super::apt_sources::AptSource;
+use super::index::{IndexError, Reading, VerifiedIndex};
+use super::keyring::{Keyring, NoKey};
+use super::transport::{Transport, shown};
+use crate::base::{Architecture, Epoch};
+use crate::profile::Source;
+
+/// Where to look for mirrors, in this order.
+#[derive(Clone, Debug, Default)]
+pub struct Mirrors {
+    /// Named by the operator: (source id, or none for every source; address).
+    pub explicit: Vec<(Option<String>, String)>,
+    /// The apt sources of this machine.
+    pub machine: Vec<AptSource>,
+}
+
+/// A source cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// No key.
+    #[error("source `{source_id}`: {source}")]
+    NoKey {
+        /// The source.
+        source_id: String,
+        /// Which key is missing, and where it was looked for.
+        source: NoKey,
+    },
+    /// No mirror.
+    #[error("source `{source_id}` cannot be read from any mirror (name another with --mirror):{}", list(.tried))]
+    NoMirror {
+        /// The source.
+        source_id: String,
+        /// Each mirror that was tried, and why it failed.
+        tried: Vec<(String, IndexError)>,
+    },
+}
+
+fn list(tried: &[(String, IndexError)]) -> String {
+    if tried.is_empty() {
+        return "\n  none is known".to_owned();
+    }
+    tried
+        .iter()
+        .map(|(mirror, why)| format!("\n  {mirror}: {why}"))
+        .collect()
+}
+
+impl Mirrors {
+    /// Candidates for a source, each address once: explicit ones, the
+    /// machine's own for one of its suites, then the profile's public ones.
+    pub fn candidates(&self, source: &Source) -> Vec<String> {
+        let is_for = |id: &Option<String>| id.as_ref().is_none_or(|id| *id == source.id);
+        let shares_suite = |apt: &&AptSource| apt.suites.iter().any(|s| source.suites.contains(s));
+        let explicit = self
+            .explicit
+            .iter()
+            .filter(|(id, _)| is_for(id))
+            .map(|(_, url)| url);
+        let machine = self.machine.iter().filter(shares_suite).map(|apt| &apt.uri);
+        let mut candidates: Vec<String> = Vec::new();
+        for url in explicit.chain(machine).chain(&source.mirrors) {
+            let url = url.trim_end_matches('/').to_owned();
+            if !candidates.contains(&url) {
+                candidates.push(url);
+            }
+        }
+        candidates
+    }
+
+    /// Reads a source from the first mirror whose suites are all in order.
+    pub fn read(
+        &self,
+        source: &Source,
+        transport: &dyn Transport,
+        keyring: &Keyring,
+        architecture: &Architecture,
+        at: Epoch,
+    ) -> Result<Vec<VerifiedIndex>, SourceError> {
+        let source_id = || source.id.clone();
+        let certs = keyring
+            .pinned(&source.keys)
+            .map_err(|source| SourceError::NoKey {
+                source_id: source_id(),
+                source,
+            })?;
+        let mut tried = Vec::new();
+        for mirror in self.candidates(source) {
+            let reading = Reading {
+                transport,
+                mirror: &mirror,
+                certs: &certs,
+                at,
+                architecture,
+            };
+            match reading.source(source) {
+                Ok(indexes) => return Ok(indexes),
+                Err(error) => tried.push((shown(&mirror), error)),
+            }
+        }
+        Err(SourceError::NoMirror {
+            source_id: source_id(),
+            tried,
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! The edge towards mirrors: bytes for an address, and nothing else.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+/// Gets files from mirrors.
+pub trait Transport {
+    /// The whole file at `url`, refused where it has more than `limit` bytes.
+    fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError>;
+}
+
+/// A file could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// The mirror answers, but has no such file.
+    #[error("{url} is not there")]
+    Missing {
+        /// Its address, without credentials.
+        url: String,
+    },
+    /// The file is larger than it may be.
+    #[error("{url} has more than the {limit} bytes that are expected of it")]
+    TooLarge {
+        /// Its address, without credentials.
+        url: String,
+        /// What was allowed.
+        limit: u64,
+    },
+    /// Another scheme.
+    #[error("{url} cannot be read: only {schemes} can")]
+    Scheme {
+        /// The address, without credentials.
+        url: String,
+        /// What can be read.
+        schemes: &'static str,
+    },
+    /// The mirror cannot be reached, or breaks off.
+    #[error("{url} cannot be read: {source}")]
+    Broken {
+        /// Its address, without credentials.
+        url: String,
+        /// What happened.
+        source: io::Error,
+    },
+}
+
+/// An address as it may be shown: what stands before an `@` of its host may be a password.
+pub fn shown(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let host_end = rest.find('/').unwrap_or(rest.len());
+    match rest[..host_end].rfind('@') {
+        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+/// Mirrors that are folders of this machine (`file:` addresses).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Folder;
+
+impl Transport for Folder {
+    fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
+        let Some(path) = url.strip_prefix("file:") else {
+            return Err(TransportError::Scheme {
+                url: shown(url),
+                schemes: "file:",
+            });
+        };
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes))
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => TransportError::Missing {
+                    url: url.to_owned(),
+                },
+                _ => TransportError::Broken {
+                    url: url.to_owned(),
+                    source,
+                },
+            })?;
+        if bytes.len() as u64 > limit {
+            return Err(TransportError::TooLarge {
+                url: url.to_owned(),
+                limit,
+            });
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_password() {
+        assert_eq!(shown("https://me:pa@ss@m.example/d"), "https://m.example/d");
+        assert_eq!(shown("http://m.example/a@b"), "http://m.example/a@b");
+        assert_eq!(shown("file:/srv/m"), "file:/srv/m");
+    }
+}

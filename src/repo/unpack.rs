@@ -1,0 +1,45 @@
+//! Opens compressed indexes, never beyond the size that the signed index names.
+
+use std::io::{self, Read};
+
+/// How an index is compressed, by the suffix of its name; the order is the order of preference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// xz
+    Xz,
+    /// gzip
+    Gzip,
+    /// Not at all.
+    None,
+}
+
+impl Compression {
+    /// Every kind, the smallest file first.
+    pub const ALL: [Self; 3] = [Self::Xz, Self::Gzip, Self::None];
+
+    /// The suffix of the file's name.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Self::Xz => ".xz",
+            Self::Gzip => ".gz",
+            Self::None => "",
+        }
+    }
+
+    /// What `bytes` hold, of which `size` bytes are expected: one more is read
+    /// than that and never a bomb, so the caller sees that the size is wrong.
+    pub fn unpack(self, bytes: &[u8], size: u64) -> io::Result<Vec<u8>> {
+        let limit = size.saturating_add(1);
+        let mut out = Vec::with_capacity(usize::try_from(limit).unwrap_or(0).min(1 << 28));
+        match self {
+            Self::Xz => liblzma::read::XzDecoder::new(bytes)
+                .take(limit)
+                .read_to_end(&mut out)?,
+            Self::Gzip => flate2::read::GzDecoder::new(bytes)
+                .take(limit)
+                .read_to_end(&mut out)?,
+            Self::None => bytes.take(limit).read_to_end(&mut out)?,
+        };
+        Ok(out)
+    }
+}

@@ -1,0 +1,360 @@
+//! Locking against Debian's real, signed indexes as this machine's apt has
+//! them, with apt itself as the oracle.
+//!
+//! What is missing on a machine is said in the test's output; the test then
+//! proves nothing and says that too.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use pgbundle::base::{Architecture, Epoch, Role};
+use pgbundle::bundle::manifest::{Family, OsRelease};
+use pgbundle::lock::{Lock, indexes, pin, text};
+use pgbundle::plan::Plan;
+use pgbundle::profile::{Profile, Source};
+use pgbundle::repo::BaseList;
+use pgbundle::repo::index::VerifiedIndex;
+use pgbundle::repo::mirror::Mirrors;
+use pgbundle::repo::transport::Folder;
+use pgbundle::spec;
+
+const LISTS: &str = "/var/lib/apt/lists";
+const PROFILE: &str = include_str!("../../profiles/debian12.toml");
+const BASE: &str = include_str!("../../profiles/bases/debian12-minbase.deb822");
+
+const ROOTS: [(Role, &[&str]); 3] = [
+    (Role::Etcd, &["etcd-client", "etcd-server"]),
+    (
+        Role::Postgres,
+        &["patroni", "pgbouncer", "postgresql-15", "python3-etcd"],
+    ),
+    (Role::Proxy, &["haproxy", "keepalived"]),
+];
+
+/// Straight to standard error: what a passing test prints is not shown otherwise.
+fn say(line: &str) {
+    writeln!(std::io::stderr(), "{line}").expect("standard error is open");
+}
+
+/// A mirror of folders, filled from what apt fetched for this machine.
+struct MachineMirror {
+    folder: tempfile::TempDir,
+    at: Epoch,
+}
+
+impl MachineMirror {
+    fn new(profile: &Profile) -> Result<Self, String> {
+        let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+        let mut at = None;
+        for source in &profile.sources {
+            for suite in &source.suites {
+                let date = copy_suite(&folder.path().join(&source.id), suite)?;
+                at = at.max(Some(date));
+            }
+        }
+        let at = at.ok_or("the profile names no suite")?;
+        Ok(Self { folder, at })
+    }
+
+    fn read(&self, profile: &Profile) -> Vec<VerifiedIndex> {
+        let url = |id: &str| format!("file:{}", self.folder.path().join(id).display());
+        let explicit = profile
+            .sources
+            .iter()
+            .map(|s| (Some(s.id.clone()), url(&s.id)));
+        let mirrors = Mirrors {
+            explicit: explicit.collect(),
+            machine: vec![],
+        };
+        indexes::read(profile, &amd64(), &mirrors, None, &Folder, self.at)
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+fn copy_suite(root: &Path, suite: &str) -> Result<Epoch, String> {
+    let inrelease = list_file(&format!("_dists_{suite}_InRelease"))?;
+    let packages = list_file(&format!("_dists_{suite}_main_binary-amd64_Packages"))?;
+    let folder = root.join("dists").join(suite).join("main/binary-amd64");
+    fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+    let signed = fs::read_to_string(inrelease).map_err(|e| e.to_string())?;
+    fs::write(root.join("dists").join(suite).join("InRelease"), &signed)
+        .map_err(|e| e.to_string())?;
+    let helper = Command::new("/usr/lib/apt/apt-helper")
+        .arg("cat-file")
+        .arg(&packages)
+        .output();
+    let plain = helper.map_err(|e| format!("apt-helper: {e}"))?.stdout;
+    fs::write(folder.join("Packages"), plain).map_err(|e| e.to_string())?;
+    date(&signed).ok_or_else(|| format!("the InRelease of {suite} has no date"))
+}
+
+/// The lists may be old: they are judged at the newest date that they carry.
+fn date(signed: &str) -> Option<Epoch> {
+    let line = signed
+        .lines()
+        .find_map(|line| line.strip_prefix("Date: "))?;
+    let rfc2822 = &time::format_description::well_known::Rfc2822;
+    let date = time::OffsetDateTime::parse(&line.replace("UTC", "+0000"), rfc2822).ok()?;
+    Epoch::from_seconds(date.unix_timestamp()).ok()
+}
+
+fn list_file(ending: &str) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(LISTS).map_err(|e| format!("{LISTS}: {e}"))?;
+    let mut paths: Vec<_> = entries.flatten().map(|e| e.path()).collect();
+    paths.sort();
+    let matches = |path: &&PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let plain = [".lz4", ".gz", ".xz", ""]
+            .iter()
+            .find_map(|s| name.strip_suffix(s).filter(|n| n.ends_with(ending)));
+        plain.is_some()
+    };
+    let found = paths.iter().find(matches).cloned();
+    found.ok_or_else(|| {
+        format!("{LISTS} has no file ending in {ending} (run `apt-get update` on a Debian 12)")
+    })
+}
+
+fn amd64() -> Architecture {
+    "amd64".parse().unwrap()
+}
+
+fn profile() -> Profile {
+    let table: toml::Table = PROFILE.parse().unwrap();
+    let texts = |value: &toml::Value| -> Vec<String> {
+        value
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|v| v.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let source = |source: &toml::Value| Source {
+        id: source["id"].as_str().unwrap().to_owned(),
+        suites: texts(&source["suites"]),
+        components: texts(&source["components"]),
+        origin: source["origin"].as_str().unwrap().to_owned(),
+        codenames: texts(&source["codenames"]),
+        keys: texts(&source["keys"]),
+        mirrors: texts(&source["mirrors"]),
+    };
+    Profile {
+        name: "debian12".to_owned(),
+        title: String::new(),
+        family: Family::Deb,
+        os: OsRelease {
+            id: "debian".to_owned(),
+            version: "12".to_owned(),
+        },
+        architectures: vec![amd64()],
+        postgres_majors: vec![15],
+        postgres_default: 15,
+        sources: table["source"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(source)
+            .collect(),
+        bases: vec![],
+        components: BTreeMap::new(),
+        paths: BTreeMap::new(),
+        disturbing_units: vec![],
+        limits: vec![],
+    }
+}
+
+fn plan(profile: Profile) -> Plan {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    Plan {
+        spec: spec(),
+        profile,
+        architecture: amd64(),
+        postgres_major: 15,
+        packages: ROOTS
+            .iter()
+            .map(|(role, roots)| (*role, names(roots)))
+            .collect(),
+    }
+}
+
+fn spec() -> spec::Spec {
+    spec::Spec {
+        cluster: "three-node".parse().unwrap(),
+        profile: None,
+        bases: vec![],
+        postgres: spec::Postgres {
+            major: None,
+            synchronous: spec::Synchronous::On,
+            parameters: BTreeMap::new(),
+        },
+        nodes: vec![],
+        vip: None,
+        ports: spec::Ports {
+            postgres: 5432,
+            pgbouncer: 6432,
+            patroni: 8008,
+            etcd_client: 2379,
+            etcd_peer: 2380,
+            read_write: 5000,
+            replicas: 5001,
+            synchronous: 5002,
+            asynchronous: 5003,
+            statistics: 7000,
+        },
+        time_servers: vec![],
+        delivery: vec![],
+        certificates: spec::Certificates {
+            ca_days: 3650,
+            node_days: 365,
+        },
+        plain_files: vec![],
+    }
+}
+
+fn bases() -> Vec<BaseList> {
+    vec![BaseList::new("debian12-minbase", BASE)]
+}
+
+/// The lock of the real archive, or why this machine has none.
+fn real_lock() -> Result<(MachineMirror, Plan, Lock), String> {
+    let profile = profile();
+    let mirror = MachineMirror::new(&profile)?;
+    let started = Instant::now();
+    let indexes = mirror.read(&profile);
+    let read = started.elapsed();
+    let plan = plan(profile);
+    let (lock, warnings) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new())
+        .unwrap_or_else(|error| panic!("{error}"));
+    say(&format!(
+        "indexes read and verified in {read:?}, locked {} packages in {:?} (dates up to {})",
+        lock.packages.len(),
+        started.elapsed() - read,
+        lock.date
+    ));
+    for warning in warnings {
+        say(&format!("warning: {warning}"));
+    }
+    Ok((mirror, plan, lock))
+}
+
+/// What apt would install, as `name version`.
+fn apt_closure(scratch: &Path) -> Result<BTreeSet<String>, String> {
+    let installed = BASE.replace("\nVersion: ", "\nStatus: install ok installed\nVersion: ");
+    let stanzas = installed
+        .split_once("\n\n")
+        .expect("comments, then stanzas")
+        .1;
+    let status = scratch.join("status");
+    fs::write(&status, format!("{stanzas}\n")).map_err(|e| e.to_string())?;
+    let folders = scratch.join("cache/archives/partial");
+    fs::create_dir_all(folders).map_err(|e| e.to_string())?;
+    let output = Command::new("apt-get")
+        .args(["-s", "install", "--no-install-recommends", "-o"])
+        .arg(format!("Dir::State::status={}", status.display()))
+        .arg("-o")
+        .arg(format!("Dir::Cache={}", scratch.join("cache").display()))
+        .args([
+            "-o",
+            "Dir::State::extended_states=/dev/null",
+            "-o",
+            "Debug::NoLocking=1",
+        ])
+        .args(ROOTS.iter().flat_map(|(_, roots)| roots.iter()))
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|e| format!("apt-get: {e}"))?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    Ok(text
+        .lines()
+        .filter_map(|line| line.strip_prefix("Inst "))
+        .filter_map(installed_line)
+        .collect())
+}
+
+// `name [old] (new source [arch])`, the old version only where it is an upgrade.
+fn installed_line(line: &str) -> Option<String> {
+    let name = line.split(' ').next()?;
+    let version = line.split_once('(')?.1.split(' ').next()?;
+    Some(format!("{name} {version}"))
+}
+
+fn is_companion(row: &str) -> bool {
+    let (name, version) = row.split_once(' ').expect("name and version");
+    BASE.contains(&format!("\nPackage: {name}\nVersion: {version}\n"))
+}
+
+#[test]
+fn closes_over_dependencies_as_apt_does() {
+    let (_mirror, _plan, lock) = match real_lock() {
+        Ok(all) => all,
+        Err(reason) => return say(&format!("NOT COMPARED with apt: {reason}")),
+    };
+    let scratch = tempfile::tempdir().unwrap();
+    let started = Instant::now();
+    let apt = match apt_closure(scratch.path()) {
+        Ok(apt) => apt,
+        Err(reason) => return say(&format!("NOT COMPARED with apt: {reason}")),
+    };
+    say(&format!(
+        "apt-get -s install took {:?} for {} packages",
+        started.elapsed(),
+        apt.len()
+    ));
+    let ours: BTreeSet<_> = lock
+        .packages
+        .iter()
+        .map(|p| format!("{} {}", p.name, p.version))
+        .collect();
+    let (companions, ours): (BTreeSet<_>, BTreeSet<_>) =
+        ours.into_iter().partition(|row| is_companion(row));
+    say(&format!(
+        "companions of the base that come along: {companions:?}"
+    ));
+    let only_ours: Vec<_> = ours.difference(&apt).collect();
+    let only_apt: Vec<_> = apt.difference(&ours).collect();
+    assert!(
+        only_ours.is_empty() && only_apt.is_empty(),
+        "only in the lock: {only_ours:?}\nonly in apt's answer: {only_apt:?}"
+    );
+}
+
+#[test]
+fn writes_one_text_and_reads_it_back() {
+    let (mirror, plan, lock) = match real_lock() {
+        Ok(all) => all,
+        Err(reason) => return say(&format!("NOT TESTED on the real archive: {reason}")),
+    };
+    let written = text::write(&lock);
+    assert_eq!(text::read(&written).unwrap(), lock);
+    let indexes = mirror.read(&plan.profile);
+    let (again, _) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new()).unwrap();
+    assert_eq!(
+        text::write(&again),
+        written,
+        "the same inputs give the same bytes"
+    );
+    assert!(!written.contains("file:"), "a lock names no mirror");
+    let covered = lock.cover(&plan, &bases()).unwrap();
+    assert_eq!(covered.wants().len(), lock.packages.len());
+    for (role, roots) in ROOTS {
+        let names: BTreeSet<_> = covered.packages(role).map(|p| p.name.as_str()).collect();
+        assert!(
+            roots.iter().all(|root| names.contains(root)),
+            "{role} has its roots"
+        );
+        assert_eq!(
+            names.contains("postgresql-15"),
+            role == Role::Postgres,
+            "{role}"
+        );
+    }
+}

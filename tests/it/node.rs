@@ -1,0 +1,403 @@
+//! The node program against real etcd processes on loopback, with mTLS: how a
+//! member starts first, late, rebuilt and with a stale disk, and what is left
+//! of a bootstrap that was cut off.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pgbundle::node::etcd_start::{self, Start};
+use pgbundle::node::host::Host;
+use pgbundle::node::initdb;
+use pgbundle::node::stop::Stop;
+use pgbundle::node::system::Real;
+use serde_json::{Value, json};
+
+const DATA: &str = "var/lib/etcd/main";
+
+/// A member with a root folder of its own, as if it were a host.
+struct Member {
+    name: &'static str,
+    root: PathBuf,
+    peer: u16,
+    client: u16,
+    process: Option<Child>,
+}
+
+struct Cluster {
+    members: Vec<Member>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Member {
+    fn host(&self) -> Host<'static> {
+        Host {
+            root: self.root.clone(),
+            system: &Real,
+        }
+    }
+
+    fn prepare(&self) -> Result<Start, Stop> {
+        etcd_start::prepare(&self.host())
+    }
+
+    /// Again after each failure: etcd takes no new member until the others
+    /// have been connected for five seconds (etcd: `HealthInterval`).
+    fn prepare_as_systemd_does(&self) -> Start {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            match self.prepare() {
+                Ok(start) => return start,
+                Err(stop) => assert!(stop.exit_code() == 3 && Instant::now() < end, "{stop}"),
+            }
+            thread::sleep(Duration::from_secs(1));
+        }
+    }
+
+    fn file(&self, path: &str) -> String {
+        self.root.join(path).display().to_string()
+    }
+
+    /// Starts etcd as its unit would: the decision's environment and our own.
+    fn start(&mut self) {
+        let decided = fs::read_to_string(self.root.join("run/pgbundle/etcd-start.env")).unwrap();
+        let peer = format!("https://127.0.0.1:{}", self.peer);
+        let client = format!("https://127.0.0.1:{}", self.client);
+        let mut command = Command::new("etcd");
+        for line in decided.lines() {
+            let (name, value) = line.split_once('=').unwrap();
+            command.env(name, value);
+        }
+        for kind in ["", "PEER_"] {
+            command
+                .env(format!("ETCD_{kind}CERT_FILE"), self.file("tls/node.pem"))
+                .env(format!("ETCD_{kind}KEY_FILE"), self.file("tls/node.key"))
+                .env(
+                    format!("ETCD_{kind}TRUSTED_CA_FILE"),
+                    self.file("tls/ca.pem"),
+                )
+                .env(format!("ETCD_{kind}CLIENT_CERT_AUTH"), "true");
+        }
+        let log = fs::File::create(self.root.join("etcd.log")).unwrap();
+        let process = command
+            .env("ETCD_NAME", self.name)
+            .env("ETCD_DATA_DIR", self.file(DATA))
+            .env("ETCD_INITIAL_CLUSTER_TOKEN", "test")
+            .env("ETCD_LISTEN_PEER_URLS", &peer)
+            .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", &peer)
+            .env("ETCD_LISTEN_CLIENT_URLS", &client)
+            .env("ETCD_ADVERTISE_CLIENT_URLS", &client)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.process = Some(process);
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
+    /// As a host that was made anew: no data and no marker.
+    fn rebuild(&mut self) {
+        self.kill();
+        fs::remove_dir_all(self.root.join("var/lib/etcd")).unwrap();
+        fs::create_dir_all(self.root.join(DATA)).unwrap();
+    }
+
+    fn etcdctl(&self, words: &[&str]) -> (bool, String) {
+        let output = Command::new("etcdctl")
+            .env("ETCDCTL_API", "3")
+            .arg(format!("--endpoints=https://127.0.0.1:{}", self.client))
+            .arg(format!("--cacert={}", self.file("tls/ca.pem")))
+            .arg(format!("--cert={}", self.file("tls/node.pem")))
+            .arg(format!("--key={}", self.file("tls/node.key")))
+            .args(["--dial-timeout=1s", "--command-timeout=2s"])
+            .args(words)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        )
+    }
+
+    fn wait_until_healthy(&self) {
+        let end = Instant::now() + Duration::from_secs(40);
+        while !self.etcdctl(&["endpoint", "health"]).0 {
+            let log = fs::read_to_string(self.root.join("etcd.log")).unwrap_or_default();
+            assert!(Instant::now() < end, "{} is not healthy:\n{log}", self.name);
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn listed(&self) -> Vec<Value> {
+        let (ok, list) = self.etcdctl(&["member", "list", "-w", "json"]);
+        assert!(ok);
+        serde_json::from_str::<Value>(&list).unwrap()["members"]
+            .as_array()
+            .unwrap()
+            .clone()
+    }
+}
+
+impl Cluster {
+    /// Three hosts with settings, certificates and identities; none runs.
+    fn of_three() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (ca, certificate, key) = certificates();
+        let ports: Vec<TcpListener> = (0..6)
+            .map(|_| TcpListener::bind("127.0.0.1:0").unwrap())
+            .collect();
+        let port = |n: usize| ports[n].local_addr().unwrap().port();
+        let names = ["a", "b", "c"];
+        let members: Vec<Value> = (0..3)
+            .map(|n| {
+                json!({
+                    "name": names[n],
+                    "peer_url": format!("https://127.0.0.1:{}", port(n)),
+                    "client_url": format!("https://127.0.0.1:{}", port(n + 3)),
+                })
+            })
+            .collect();
+        let tls =
+            json!({ "ca": "/tls/ca.pem", "certificate": "/tls/node.pem", "key": "/tls/node.key" });
+        let hosts = (0..3).map(|n| {
+            let root = folder.path().join(names[n]);
+            write(&root, "tls/ca.pem", &ca);
+            write(&root, "tls/node.pem", &certificate);
+            write(&root, "tls/node.key", &key);
+            write(&root, "var/lib/pgbundle/identity.json", &identity(names[n]));
+            let settings = json!({
+                "format": 1, "cluster_id": CLUSTER_ID, "name": names[n],
+                "data_directory": format!("/{DATA}"), "members": members, "tls": tls,
+            });
+            write(&root, "etc/pgbundle/etcd.json", &settings.to_string());
+            fs::create_dir_all(root.join(DATA)).unwrap();
+            Member {
+                name: names[n],
+                root,
+                peer: port(n),
+                client: port(n + 3),
+                process: None,
+            }
+        });
+        Self {
+            members: hosts.collect(),
+            _folder: folder,
+        }
+    }
+
+    fn start(&mut self, n: usize) -> Start {
+        let start = self.members[n].prepare_as_systemd_does();
+        self.members[n].start();
+        start
+    }
+
+    /// The first two, as when the third host is never powered on.
+    fn form_without_the_third(&mut self) {
+        for n in 0..2 {
+            assert_eq!(self.start(n).state, "new");
+        }
+        self.members[0].wait_until_healthy();
+    }
+}
+
+const CLUSTER_ID: &str = "00112233445566778899aabbccddeeff";
+
+fn identity(node: &str) -> String {
+    json!({
+        "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "node": node,
+        "address": "127.0.0.1/8", "roles": ["etcd"], "profile": "debian12", "architecture": "amd64",
+        "os": {"id": "debian", "version": "12"}, "generation": 1, "date": "2026-11-01T00:00:00Z",
+        "expires": "2036-11-01T00:00:00Z", "signer": "key",
+        "node_program": {"path": "pgbundle-node", "size": 1, "sha256": "0".repeat(64)},
+        "bundles": [], "sources": [], "secrets": []
+    })
+    .to_string()
+}
+
+fn write(root: &Path, path: &str, text: &str) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn certificates() -> (String, String, String) {
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut ca = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    ca.distinguished_name
+        .push(rcgen::DnType::CommonName, "test CA");
+    let ca_pem = ca.self_signed(&ca_key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(ca, ca_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut node = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    node.extended_key_usages = vec![
+        rcgen::ExtendedKeyUsagePurpose::ServerAuth,
+        rcgen::ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    let pem = node.signed_by(&key, &issuer).unwrap().pem();
+    (ca_pem, pem, key.serialize_pem())
+}
+
+#[test]
+fn a_member_that_comes_late_joins() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let late = cluster.start(2);
+    assert_eq!(late.state, "new");
+    assert!(late.reason.contains("never served"), "{late:?}");
+    cluster.members[2].wait_until_healthy();
+    assert!(
+        cluster.members[0]
+            .listed()
+            .iter()
+            .all(|member| member.get("clientURLs").is_some())
+    );
+    // Stopped and started again, it goes on from its own log.
+    cluster.members[2].kill();
+    assert_eq!(cluster.start(2).state, "existing");
+    cluster.members[2].wait_until_healthy();
+}
+
+#[test]
+fn a_member_that_was_rebuilt_is_replaced_but_never_at_the_price_of_the_quorum() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+    assert!(cluster.members[0].etcdctl(&["put", "kept", "yes"]).0);
+    let stale = cluster.members[2].root.join("stale");
+    cluster.members[2].kill();
+    fs::rename(cluster.members[2].root.join(DATA), &stale).unwrap();
+    cluster.members[2].rebuild();
+
+    // With only one of three alive, removing one would lose the quorum for good.
+    cluster.members[1].kill();
+    let refused = cluster.members[2].prepare().unwrap_err();
+    assert_eq!(refused.exit_code(), 3, "{refused}");
+    assert_eq!(cluster.members[0].listed().len(), 3);
+
+    cluster.start(1);
+    cluster.members[1].wait_until_healthy();
+    let replaced = cluster.start(2);
+    assert_eq!(replaced.state, "existing");
+    assert!(
+        replaced.reason.contains("removed and added"),
+        "{replaced:?}"
+    );
+    cluster.members[2].wait_until_healthy();
+    assert_eq!(
+        cluster.members[2]
+            .etcdctl(&["get", "--print-value-only", "kept"])
+            .1,
+        "yes"
+    );
+    assert_eq!(cluster.members[0].listed().len(), 3);
+    assert!(
+        cluster.members[0]
+            .etcdctl(&["get", "--prefix", "/pgbundle-node/"])
+            .1
+            .is_empty()
+    );
+
+    // The disk from before its removal comes back.
+    cluster.members[2].kill();
+    fs::remove_dir_all(cluster.members[2].root.join(DATA)).unwrap();
+    fs::rename(&stale, cluster.members[2].root.join(DATA)).unwrap();
+    let refused = cluster.members[2].prepare().unwrap_err();
+    assert!(refused.to_string().contains("was removed"), "{refused}");
+    assert_eq!(refused.exit_code(), 1);
+}
+
+#[test]
+fn a_disk_of_another_cluster_is_refused_and_a_lost_one_does_not_start_anew_in_silence() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let mut other = Cluster::of_three();
+    other.form_without_the_third();
+    other.members[0].kill();
+    let foreign = other.members[0].root.join(DATA);
+    let third = &cluster.members[2];
+    fs::remove_dir_all(third.root.join(DATA)).unwrap();
+    fs::rename(foreign, third.root.join(DATA)).unwrap();
+    let unmarked = third.prepare().unwrap_err().to_string();
+    assert!(unmarked.contains("did not write"), "{unmarked}");
+    let marker = json!({
+        "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "c", "generation": 1, "state": "holds-data"
+    });
+    write(
+        &third.root,
+        &format!("{DATA}.pgbundle.json"),
+        &marker.to_string(),
+    );
+    let foreign = third.prepare().unwrap_err().to_string();
+    assert!(foreign.contains("of etcd cluster"), "{foreign}");
+
+    fs::remove_dir_all(third.root.join(DATA)).unwrap();
+    cluster.members[0].kill();
+    cluster.members[1].kill();
+    let silent = cluster.members[2].prepare().unwrap_err();
+    assert_eq!(silent.exit_code(), 3);
+    assert!(silent.to_string().contains("held data before"), "{silent}");
+}
+
+#[test]
+fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let member = &cluster.members[0];
+    let settings = json!({
+        "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "name": "a",
+        "data_directory": "/pg/main", "initdb": "/bin/false", "arguments": [], "peers": [],
+        "etcd": ["https://127.0.0.1:1", format!("https://127.0.0.1:{}", member.client)],
+        "initialize_key": "/pgbundle/demo/initialize",
+        "tls": { "ca": "/tls/ca.pem", "certificate": "/tls/node.pem", "key": "/tls/node.key" },
+    });
+    write(
+        &member.root,
+        "etc/pgbundle/bootstrap.json",
+        &settings.to_string(),
+    );
+    let begun = json!({
+        "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1, "state": "beginning"
+    });
+    write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
+    write(&member.root, "pg/main/PG_VERSION", "15\n");
+    assert!(member.etcdctl(&["put", "/pgbundle/demo/initialize", ""]).0);
+    let said = initdb::mark(&member.host()).unwrap();
+    assert!(said.contains("may begin again"), "{said}");
+    assert!(!member.root.join("pg/main").exists());
+    assert!(
+        member
+            .etcdctl(&["get", "/pgbundle/demo/initialize"])
+            .1
+            .is_empty()
+    );
+
+    write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
+    write(&member.root, "pg/main/PG_VERSION", "15\n");
+    assert!(
+        member
+            .etcdctl(&["put", "/pgbundle/demo/initialize", "7301"])
+            .0
+    );
+    let said = initdb::mark(&member.host()).unwrap();
+    assert!(said.contains("completed"), "{said}");
+    let marker = fs::read_to_string(member.root.join("pg/main.pgbundle.json")).unwrap();
+    assert!(marker.contains("holds-data"), "{marker}");
+}
