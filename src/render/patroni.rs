@@ -15,6 +15,8 @@ use crate::spec::Synchronous;
 
 /// The service's name in reports.
 pub const SERVICE: &str = "patroni";
+/// Where its keys lie in etcd.
+pub const NAMESPACE: &str = "/pgbundle/";
 /// PostgreSQL's own default, 100, is soon used up by applications with pools.
 const MAX_CONNECTIONS: u32 = 200;
 
@@ -211,7 +213,7 @@ fn settings(site: &Site<'_>) -> Result<Settings, RenderError> {
     let port = site.ports().etcd_client;
     Ok(Settings {
         scope: site.cluster_name().to_owned(),
-        namespace: "/pgbundle/",
+        namespace: NAMESPACE,
         name: site.node.name.to_string(),
         restapi: Rest {
             listen: rest.clone(),

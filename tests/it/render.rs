@@ -280,5 +280,5 @@ fn roles_on_different_nodes_find_each_other() {
     assert!(!patroni.contains("replicator 192.168.60.101/32"));
     let bootstrap = file(1, Role::Postgres, "/etc/pgbundle/bootstrap.json");
     assert!(bootstrap.contains("https://192.168.60.103:8008/patroni"));
-    assert!(!bootstrap.contains("https://192.168.60.101"));
+    assert!(!bootstrap.contains("https://192.168.60.101:8008"));
 }
