@@ -108,7 +108,12 @@ impl PackageManager {
         Ok(if answer.succeeded() {
             Ok(transaction(&answer))
         } else {
-            Err(answer.complaint())
+            // apt names the unmet dependencies on its output, the rest among its errors.
+            Err(format!(
+                "{}\n{}",
+                tail(&answer.output),
+                tail(&answer.errors)
+            ))
         })
     }
 
@@ -198,9 +203,9 @@ fn options(host: &Host) -> Vec<String> {
     let state = |relative: &str| host.state(relative).display().to_string();
     let settings = [
         format!("Dir::Etc::sourcelist={}", state("apt/sources.list")),
-        "Dir::Etc::sourceparts=-".to_owned(),
-        "Dir::Etc::preferences=-".to_owned(),
-        "Dir::Etc::preferencesparts=-".to_owned(),
+        "Dir::Etc::sourceparts=/dev/null".to_owned(),
+        "Dir::Etc::preferences=/dev/null".to_owned(),
+        "Dir::Etc::preferencesparts=/dev/null".to_owned(),
         format!("Dir::State::lists={}", state("apt/lists")),
         format!("Dir::Cache={}", state("apt/cache")),
         "Acquire::Languages=none".to_owned(),
@@ -221,6 +226,15 @@ fn options(host: &Host) -> Vec<String> {
         .into_iter()
         .for_each(|setting| options.extend(["-o".to_owned(), setting]));
     options
+}
+
+/// The last lines that say something.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
 fn quiet(call: Call) -> Call {
