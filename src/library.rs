@@ -7,11 +7,21 @@ use std::path::{Path, PathBuf};
 use crate::document::Fault;
 use crate::profile::{self, Profile};
 
+/// Lists files of the source tree with their text.
+macro_rules! embedded {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../", $path)))),*]
+    };
+}
+
 /// The files that the program carries, by their path in the source tree.
-const EMBEDDED: &[(&str, &str)] = &[(
+const EMBEDDED: &[(&str, &str)] = embedded![
     "profiles/debian12.toml",
-    include_str!("../profiles/debian12.toml"),
-)];
+    "profiles/bases/debian12-minbase.deb822",
+    "bundles/etcd/role.toml",
+    "bundles/postgres/role.toml",
+    "bundles/proxy/role.toml",
+];
 
 /// Where library files are looked for: the operator's folders, then the program itself.
 #[derive(Clone, Debug)]

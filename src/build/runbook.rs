@@ -12,7 +12,9 @@ const TEMPLATE: &str = include_str!("../../bundles/RUNBOOK.md.j2");
 pub fn runbook(plan: &Plan, generation: u64, date: Epoch) -> Result<String, minijinja::Error> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    let data = plan.nodes_with(Role::Postgres).map(|node| node.address.addr().to_string());
+    let data = plan
+        .nodes_with(Role::Postgres)
+        .map(|node| node.address.addr().to_string());
     let sources = plan.spec.delivery.iter().cloned().map(String::from);
     environment.render_str(
         TEMPLATE,
@@ -55,6 +57,10 @@ fn ports(plan: &Plan) -> Value {
 /// The address that clients connect to: the VIP, else the first proxy; none without proxies.
 fn entry(plan: &Plan) -> Option<String> {
     let vip = plan.spec.vip.as_ref().map(|vip| vip.address.addr());
-    vip.or_else(|| plan.nodes_with(Role::Proxy).next().map(|node| node.address.addr()))
-        .map(|address| address.to_string())
+    vip.or_else(|| {
+        plan.nodes_with(Role::Proxy)
+            .next()
+            .map(|node| node.address.addr())
+    })
+    .map(|address| address.to_string())
 }

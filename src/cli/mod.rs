@@ -3,13 +3,25 @@
 //! A verb loads, calls the library and shows; it decides nothing. Whatever
 //! fails becomes a [`report::Failure`] with its exit code here and nowhere else.
 
+mod base;
+mod build;
+mod certs;
 mod cluster;
+mod fetch;
+mod fetching;
 mod init;
+mod inspect;
+mod lock;
+mod locking;
+mod mirror;
+mod moment;
 mod places;
 mod plan;
 mod profiles;
 mod report;
+mod store;
 mod ui;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,7 +57,15 @@ const EXIT_CODES: &str =
 enum Verb {
     Init(init::Arguments),
     Plan(plan::Arguments),
+    Lock(lock::Arguments),
+    Fetch(fetch::Arguments),
+    Build(Box<build::Arguments>),
+    Verify(verify::Arguments),
+    Inspect(inspect::Arguments),
+    Certs(certs::Arguments),
+    Base(base::Arguments),
     Profiles(profiles::Arguments),
+    Store(store::Arguments),
 }
 
 /// Which cluster, for which operating system.
@@ -100,6 +120,14 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
     match arguments.verb {
         Verb::Init(arguments) => init::run(&arguments, ui),
         Verb::Plan(arguments) => plan::run(&arguments, &library, ui),
+        Verb::Lock(arguments) => lock::run(&arguments, &library, ui),
+        Verb::Fetch(arguments) => fetch::run(&arguments, &library, ui),
+        Verb::Build(arguments) => build::run(&arguments, &library, ui),
+        Verb::Verify(arguments) => verify::run(&arguments, ui),
+        Verb::Inspect(arguments) => inspect::run(&arguments, ui),
+        Verb::Certs(arguments) => certs::run(&arguments, &library, ui),
+        Verb::Base(arguments) => base::run(&arguments, ui),
         Verb::Profiles(arguments) => profiles::run(&arguments, &library, ui),
+        Verb::Store(arguments) => store::run(&arguments, &library, ui),
     }
 }

@@ -8,6 +8,7 @@ use clap::Args;
 use super::report::Failure;
 use crate::base::ClusterName;
 use crate::document::{Document, Faults};
+use crate::store::{self, Store};
 
 /// The store of blobs.
 #[derive(Debug, Clone, Args)]
@@ -18,28 +19,20 @@ pub struct StoreArguments {
 }
 
 impl StoreArguments {
-    /// The folder, by flag, by environment or by the XDG base directory specification.
-    pub fn folder(&self) -> Result<PathBuf, Failure> {
-        if let Some(folder) = &self.store {
-            return Ok(folder.clone());
-        }
-        let set = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        set("XDG_CACHE_HOME")
-            .or_else(|| set("HOME").map(|home| home.join(".cache")))
-            .map(|cache| cache.join("pgbundle"))
-            .ok_or_else(|| {
-                Failure::input("neither XDG_CACHE_HOME nor HOME says where the store is")
-                    .hint("name it: `--store DIR`")
-            })
+    /// Opens the store, by flag, by environment or where the XDG base directory specification says.
+    pub fn open(&self) -> Result<Store, Failure> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        let default = || store::default_root(variable("XDG_CACHE_HOME"), variable("HOME"));
+        let folder = self.store.clone().or_else(default).ok_or_else(|| {
+            Failure::input("neither XDG_CACHE_HOME nor HOME says where the store is")
+                .hint("name it: `--store DIR`")
+        })?;
+        Store::at(folder).map_err(|error| Failure::world(error.to_string()))
     }
 }
 
 /// Mirrors and keys.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct MirrorArguments {
     /// A mirror to try first for a source of the profile, as `debian=https://mirror.example/debian`
     /// (may be given again)

@@ -1,0 +1,134 @@
+//! Brings the blobs of a lock into the store, and shows how far it is.
+
+use std::collections::BTreeMap;
+
+use super::locking::{Locking, plain_place};
+use super::mirror;
+use super::report::Failure;
+use super::ui::human_size;
+use crate::base::Sha256;
+use crate::lock::Lock;
+use crate::lock::cover::LockedPlan;
+use crate::repo::mirror::Mirrors;
+use crate::store::Blob;
+use crate::store::fetch::{self, Fetch, Progress, Want};
+use crate::store::http::Client;
+
+/// Downloads at a time: enough to fill a line, few enough for any mirror.
+const PARALLEL: usize = 4;
+
+/// How plain files and the machine's own evidence are named among the sources.
+const PLAIN: &str = "plain files";
+
+/// Fetches everything that the lock names; with `offline`, what the store lacks is an error.
+pub fn fetch(
+    locking: &Locking<'_>,
+    locked: LockedPlan<'_>,
+    offline: bool,
+) -> Result<BTreeMap<Sha256, Blob>, Failure> {
+    let wants = wants(locked);
+    let missing: u64 = wants
+        .iter()
+        .filter(|want| !locking.store.has(want.sha256))
+        .map(|want| want.size)
+        .sum();
+    let total = wants.iter().map(|want| want.size).sum();
+    locking.ui.say(format!(
+        "fetch    {} files, {}, of which {} are not in the store yet",
+        wants.len(),
+        human_size(total),
+        human_size(missing)
+    ));
+    let client = if offline {
+        None
+    } else {
+        Some(mirror::client(locking.mirrors)?)
+    };
+    run(locking, client.as_ref(), &wants, total)
+}
+
+fn run(
+    locking: &Locking<'_>,
+    client: Option<&Client>,
+    wants: &[Want],
+    total: u64,
+) -> Result<BTreeMap<Sha256, Blob>, Failure> {
+    let mirrors = mirror::mirrors(locking.mirrors)?;
+    let places = |source: &str| places(locking, &mirrors, source);
+    let bar = locking.ui.bytes_bar(total, "fetch");
+    let fetch = Fetch {
+        store: locking.store,
+        client,
+        places: &places,
+        parallel: PARALLEL,
+    };
+    let shown = |progress: Progress<'_>| match progress {
+        Progress::Present { done, .. }
+        | Progress::Bytes { done, .. }
+        | Progress::Fetched { done, .. } => bar.set_position(done),
+        Progress::Altered { error, .. } => bar.suspend(|| locking.ui.warn(error.to_string())),
+        Progress::Failed { error, .. } => bar.suspend(|| {
+            locking
+                .ui
+                .warn(format!("{error}; the next mirror is tried"))
+        }),
+        Progress::Started { .. } => {}
+    };
+    let fetched = fetch::fetch(wants, &fetch, &shown);
+    bar.finish_and_clear();
+    let blobs = fetched.map_err(|errors| Failure::world(errors.to_string()))?;
+    Ok(blobs
+        .into_iter()
+        .map(|blob| (blob.sha256(), blob))
+        .collect())
+}
+
+/// Packages, signed indexes and plain files of a lock.
+pub fn wants(locked: LockedPlan<'_>) -> Vec<Want> {
+    let pinned = locked
+        .wants()
+        .into_iter()
+        .chain(locked.evidence())
+        .map(|want| Want {
+            source: want.source,
+            path: want.path,
+            size: want.size,
+            sha256: want.sha256,
+        });
+    pinned.chain(plain_wants(locked.lock())).collect()
+}
+
+fn plain_wants(lock: &Lock) -> impl Iterator<Item = Want> + '_ {
+    lock.files.iter().map(|file| Want {
+        source: PLAIN.to_owned(),
+        path: file.name.clone(),
+        size: file.size,
+        sha256: file.sha256,
+    })
+}
+
+/// The roots of a source. A plain file has no root: `pgbundle lock` has put it
+/// into the store, and says so when it is gone.
+fn places(locking: &Locking<'_>, mirrors: &Mirrors, source: &str) -> Vec<String> {
+    let known = locking
+        .plan
+        .profile
+        .sources
+        .iter()
+        .find(|known| known.id == source);
+    match known {
+        Some(source) => mirrors.candidates(source),
+        None => locking
+            .plan
+            .spec
+            .plain_files
+            .iter()
+            .filter_map(|file| {
+                let place = plain_place(locking.spec, file).to_string();
+                place
+                    .strip_suffix(&file.name)
+                    .map(|root| root.trim_end_matches('/').to_owned())
+            })
+            .collect(),
+    }
+}

@@ -1,0 +1,188 @@
+//! The lock beside the spec: read, judged, made anew.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::mirror::{self, ByClient};
+use super::places::MirrorArguments;
+use super::report::{Failure, Kind};
+use super::ui::Ui;
+use super::{ClusterArguments, moment};
+use crate::base::Sha256;
+use crate::base::atomic::write_file;
+use crate::library::Library;
+use crate::lock::cover::Gap;
+use crate::lock::{Lock, indexes, pin, text};
+use crate::plan::Plan;
+use crate::repo::base::BaseList;
+use crate::repo::index::VerifiedIndex;
+use crate::spec::PlainFile;
+use crate::store::Store;
+use crate::store::http::Client;
+use crate::store::place::Place;
+
+/// A plain file beyond this is refused rather than read into memory.
+const LARGEST_PLAIN_FILE: u64 = 1 << 30;
+
+/// What locking needs around the plan.
+pub struct Locking<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// The spec's file, beside which the lock stands.
+    pub spec: &'a Path,
+    /// The base lists, read.
+    pub bases: Vec<BaseList>,
+    /// Where evidence and plain files are kept.
+    pub store: &'a Store,
+    /// Mirrors and keys.
+    pub mirrors: &'a MirrorArguments,
+    /// The printer.
+    pub ui: &'a Ui,
+}
+
+impl<'a> Locking<'a> {
+    /// Gathers what locking a plan needs.
+    pub fn new(
+        plan: &'a Plan,
+        arguments: &'a ClusterArguments,
+        mirrors: &'a MirrorArguments,
+        library: &Library,
+        store: &'a Store,
+        ui: &'a Ui,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            bases: mirror::bases(&plan.spec, &plan.profile, library)?,
+            plan,
+            spec: &arguments.cluster,
+            store,
+            mirrors,
+            ui,
+        })
+    }
+
+    /// `<spec>.<profile>-<architecture>.lock`, beside the spec.
+    pub fn path(&self) -> PathBuf {
+        let name = format!("{}-{}.lock", self.plan.profile.name, self.plan.architecture);
+        self.spec.with_extension(name)
+    }
+
+    /// The lock on the disk, if there is one.
+    pub fn read(&self) -> Result<Option<Lock>, Failure> {
+        let path = self.path();
+        match std::fs::read_to_string(&path) {
+            Ok(found) => text::read(&found)
+                .map(Some)
+                .map_err(|error| Failure::input(format!("{}: {error}", path.display()))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::file("read the lock", &path, &error)),
+        }
+    }
+
+    /// The lock on the disk where it covers the plan; the gaps where it does not.
+    pub fn covering(&self) -> Result<Result<Lock, Vec<Gap>>, Failure> {
+        let Some(lock) = self.read()? else {
+            return Ok(Err(Vec::new()));
+        };
+        let gaps = lock.cover(self.plan, &self.bases).err();
+        Ok(gaps.map_or(Ok(lock), Err))
+    }
+
+    /// The failure of a verb that must not lock, with what is wrong.
+    pub fn stale(&self, gaps: &[Gap]) -> Failure {
+        let path = self.path().display().to_string();
+        if gaps.is_empty() {
+            return Failure::no(format!("there is no lock {path}"))
+                .hint("`pgbundle lock` makes it");
+        }
+        let lines: Vec<_> = gaps.iter().map(|gap| format!("\n  {gap}")).collect();
+        Failure::no(format!(
+            "the lock {path} does not cover the plan:{}",
+            lines.concat()
+        ))
+        .hint("`pgbundle lock` makes it anew")
+    }
+
+    /// Reads the signed indexes, solves, and writes the lock.
+    pub fn make(&self) -> Result<Lock, Failure> {
+        self.ui.say(format!(
+            "lock     reading the signed indexes of {}",
+            self.plan.profile.title
+        ));
+        let client = mirror::client(self.mirrors)?;
+        let indexes = self.indexes(&client)?;
+        let sizes = self.plain_files(&client)?;
+        let (lock, warnings) =
+            pin::make(self.plan, &self.bases, &indexes, &sizes).map_err(unlockable)?;
+        for warning in warnings {
+            self.ui.warn(warning.to_string());
+        }
+        let path = self.path();
+        write_file(&path, 0o644, text::write(&lock).as_bytes())
+            .map_err(|error| Failure::world(error.to_string()))?;
+        Ok(lock)
+    }
+
+    fn indexes(&self, client: &Client) -> Result<Vec<VerifiedIndex>, Failure> {
+        let plan = self.plan;
+        let mirrors = mirror::mirrors(self.mirrors)?;
+        let keys = self.mirrors.keys.clone();
+        let at = moment::now()?;
+        let transport = ByClient(client);
+        let indexes = indexes::read(
+            &plan.profile,
+            &plan.architecture,
+            &mirrors,
+            keys,
+            &transport,
+            at,
+        )
+        .map_err(|error| Failure::world(error.to_string()))?;
+        for evidence in indexes.iter().flat_map(|index| &index.evidence) {
+            self.store
+                .put(&evidence.bytes)
+                .map_err(|error| Failure::world(error.to_string()))?;
+        }
+        Ok(indexes)
+    }
+
+    /// Brings the plain files into the store; their sizes by name.
+    fn plain_files(&self, client: &Client) -> Result<BTreeMap<String, u64>, Failure> {
+        let size = |file: &PlainFile| Ok((file.name.clone(), self.plain_file(file, client)?));
+        self.plan.spec.plain_files.iter().map(size).collect()
+    }
+
+    fn plain_file(&self, file: &PlainFile, client: &Client) -> Result<u64, Failure> {
+        let place = plain_place(self.spec, file);
+        let bytes = client
+            .get(&place, LARGEST_PLAIN_FILE)
+            .map_err(|error| Failure::world(format!("the plain file `{}`: {error}", file.name)))?;
+        let found = Sha256::of(&bytes);
+        if found != file.sha256 {
+            return Err(Failure::input(format!(
+                "the plain file `{}` has digest {found}, the spec says {}",
+                file.name, file.sha256
+            ))
+            .hint("check where the file came from before you change the spec"));
+        }
+        self.store
+            .put(&bytes)
+            .map_err(|error| Failure::world(error.to_string()))?;
+        Ok(bytes.len() as u64)
+    }
+}
+
+/// Where a plain file comes from: an address, or a path beside the spec.
+pub fn plain_place(spec: &Path, file: &PlainFile) -> Place {
+    if file.from.contains("://") {
+        return Place::parse(&file.from);
+    }
+    Place::Folder(spec.parent().unwrap_or(Path::new("")).join(&file.from))
+}
+
+fn unlockable(error: pin::PinError) -> Failure {
+    let failure = Failure::several(Kind::No, [&error]);
+    match error {
+        pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now"),
+        _ => failure,
+    }
+}

@@ -1,0 +1,74 @@
+//! Mirrors as verbs use them: which there are, and how they are read.
+
+use std::path::Path;
+
+use super::places::MirrorArguments;
+use super::report::Failure;
+use crate::library::Library;
+use crate::profile::Profile;
+use crate::repo::apt_sources;
+use crate::repo::base::BaseList;
+use crate::repo::mirror::Mirrors;
+use crate::repo::transport::{Transport, TransportError, shown};
+use crate::spec::Spec;
+use crate::store::http::{Client, HttpError, Options};
+use crate::store::place::Place;
+
+/// The folder of the building machine's own apt sources.
+const APT: &str = "/etc/apt";
+
+/// The operator's mirrors, then this machine's; the profile's own are added by source.
+pub fn mirrors(arguments: &MirrorArguments) -> Result<Mirrors, Failure> {
+    let named = arguments.named()?;
+    let explicit = named
+        .into_iter()
+        .flat_map(|(source, urls)| urls.into_iter().map(move |url| (Some(source.clone()), url)))
+        .collect();
+    Ok(Mirrors {
+        explicit,
+        machine: apt_sources::of_machine(Path::new(APT)),
+    })
+}
+
+/// A client that trusts what the operator said.
+pub fn client(arguments: &MirrorArguments) -> Result<Client, Failure> {
+    let options = Options {
+        ca_file: arguments.ca_file.clone(),
+        ..Options::default()
+    };
+    Client::new(options).map_err(|error| Failure::input(error.to_string()))
+}
+
+/// The bases that a spec wants its closure proved on; all of the profile's where it names none.
+pub fn bases(spec: &Spec, profile: &Profile, library: &Library) -> Result<Vec<BaseList>, Failure> {
+    let is_wanted = |name: &String| spec.bases.is_empty() || spec.bases.contains(name);
+    let wanted = profile.bases.iter().filter(|base| is_wanted(&base.name));
+    wanted
+        .map(|base| {
+            let (_, text) = library.read(&format!("profiles/{}", base.file))?;
+            Ok(BaseList::new(base.name.clone(), text))
+        })
+        .collect()
+}
+
+/// The store's client, as the reader of indexes wants it.
+pub struct ByClient<'a>(pub &'a Client);
+
+impl Transport for ByClient<'_> {
+    fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
+        let url_shown = || shown(url);
+        self.0
+            .get(&Place::parse(url), limit)
+            .map_err(|error| match error {
+                HttpError::NotFound(_) => TransportError::Missing { url: url_shown() },
+                HttpError::TooLarge { limit, .. } => TransportError::TooLarge {
+                    url: url_shown(),
+                    limit,
+                },
+                other => TransportError::Broken {
+                    url: url_shown(),
+                    source: std::io::Error::other(other.to_string()),
+                },
+            })
+    }
+}

@@ -1,0 +1,120 @@
+//! `pgbundle verify`: whether a release or a bundle is what its signer sealed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::report::Failure;
+use super::ui::Ui;
+use crate::base::Sha256;
+use crate::bundle::manifest::Release;
+use crate::bundle::sign::PublicKey;
+use crate::bundle::verify::{self, Discard, Expectations, TarGz, VerifyError};
+
+/// Check a release's folder (`public/`) or one bundle to its last byte
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// A `public/` folder, or a bundle's `.tar.gz`
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+
+    /// The operator's public key (PEM), from where you trust it
+    #[arg(long, value_name = "FILE", conflicts_with = "secrets")]
+    signer: Option<PathBuf>,
+
+    /// The cluster's secrets folder, whose `signer.pub` is taken
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+
+    /// Refuse generations below this one
+    #[arg(long, value_name = "N")]
+    generation: Option<u64>,
+}
+
+/// Verifies; the answer is the exit code.
+pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
+    let path = &arguments.path;
+    let is_folder = path
+        .metadata()
+        .map_err(|error| Failure::file("read", path, &error))?
+        .is_dir();
+    let (signer, is_trusted) = signer(arguments, is_folder)?;
+    let fingerprint = signer.fingerprint();
+    let expected = Expectations {
+        generation: arguments.generation,
+        ..Expectations::signed_by(signer)
+    };
+    if is_folder {
+        folder(path, &expected, ui)?;
+    } else {
+        bundle(path, None, &expected)?;
+    }
+    ui.say(format!(
+        "{} is whole, signed by {fingerprint}",
+        path.display()
+    ));
+    if !is_trusted {
+        ui.warn("that key lay beside what it signed: compare its fingerprint with one you trust, or name a key with --signer");
+    }
+    Ok(())
+}
+
+/// The key to trust; false where it is merely the one that lies in the folder.
+fn signer(arguments: &Arguments, is_folder: bool) -> Result<(PublicKey, bool), Failure> {
+    let named = arguments.signer.clone().or_else(|| {
+        arguments
+            .secrets
+            .as_ref()
+            .map(|folder| folder.join("signer.pub"))
+    });
+    let path = match (&named, is_folder) {
+        (Some(path), _) => path.clone(),
+        (None, true) => arguments.path.join("signer.pub"),
+        (None, false) => {
+            return Err(Failure::input("a bundle alone does not say whom to trust")
+                .hint("name the operator's key: `--signer signer.pub`"));
+        }
+    };
+    let pem = std::fs::read_to_string(&path)
+        .map_err(|error| Failure::file("read the key", &path, &error))?;
+    let key = PublicKey::from_pem(&path.display().to_string(), &pem)
+        .map_err(|error| Failure::input(error.to_string()))?;
+    Ok((key, named.is_some()))
+}
+
+fn folder(path: &Path, expected: &Expectations, ui: &Ui) -> Result<(), Failure> {
+    let verified = verify::release(path, expected).map_err(|error| refused(path, error))?;
+    let release: &Release = verified.release();
+    for entry in &release.bundles {
+        let file = entry.file.path.under(path);
+        bundle(&file, Some(entry.file.sha256), expected)?;
+        ui.say(format!("  {} and every file in it", entry.file.path));
+    }
+    ui.say(format!(
+        "  pgbundle-node and {} other files",
+        release.files.len()
+    ));
+    Ok(())
+}
+
+fn bundle(path: &Path, pinned: Option<Sha256>, expected: &Expectations) -> Result<(), Failure> {
+    let mut file = File::open(path).map_err(|error| Failure::file("open", path, &error))?;
+    let expected = Expectations {
+        pinned,
+        ..expected.clone()
+    };
+    verify::bundle(&mut file, &TarGz, &expected, &mut Discard)
+        .map_err(|error| refused(path, error))?;
+    Ok(())
+}
+
+fn refused(path: &Path, error: VerifyError) -> Failure {
+    match error {
+        VerifyError::Read { .. } | VerifyError::Store { .. } => {
+            Failure::world(format!("{}: {error}", path.display()))
+        }
+        other => Failure::no(format!("{}: {other}", path.display()))
+            .hint("do not use it; copy it again from where it was built"),
+    }
+}
