@@ -1,1 +1,45 @@
-fn main() {}
+//! The lab: real Debian 12 hosts, booted on a network from which nothing leads out.
+//!
+//! `stories` says what is promised of a cluster; `selftest` says what is
+//! promised of the lab. The rest boots hosts: a [`lab::Lab`] is a network with
+//! a sink behind its gateway and a host for each node of a spec.
+//! See README.md beside this file.
+
+mod base;
+mod cgroup;
+mod cluster;
+mod command;
+mod disk;
+mod host;
+mod lab;
+mod needs;
+mod network;
+mod selftest;
+mod sink;
+mod workspace;
+
+use command::Failure;
+use lab::Lab;
+use needs::Decision;
+
+/// Tells one story on one lab, or says why it is not told.
+///
+/// It panics while the lab still stands, so that the lab keeps its logs.
+fn tell(
+    name: &str,
+    make: impl FnOnce() -> Result<Lab, Failure>,
+    story: impl FnOnce(&mut Lab) -> Result<(), Failure>,
+) {
+    match needs::decide() {
+        Decision::Run => {}
+        Decision::Skip => {
+            eprintln!("lab: `{name}` was NOT run (PGBUNDLE_LAB=skip)");
+            return;
+        }
+        Decision::Fail(reason) => panic!("{reason}"),
+    }
+    let mut lab = make().unwrap_or_else(|cause| panic!("{name}: the lab cannot be made: {cause}"));
+    if let Err(cause) = story(&mut lab) {
+        panic!("{name}: {cause}");
+    }
+}
