@@ -215,6 +215,7 @@ fn spec() -> spec::Spec {
             node_days: 365,
         },
         plain_files: vec![],
+        places: Default::default(),
     }
 }
 
