@@ -5,7 +5,7 @@
 //! cluster.json                            cluster id, etcd token, generation
 //! ca.key  ca.pem                          the CA's key; the set of CAs that nodes trust
 //! signer.key  signer.pub                  the key that signs bundles
-//! passwords.json                          passwords with their SCRAM salts
+//! passwords.json                          passwords
 //! nodes/<node>/{etcd,patroni,postgres}.{key,pem}
 //! ```
 //!
@@ -26,7 +26,6 @@ mod node;
 pub mod passwords;
 pub mod random;
 pub mod renewal;
-pub mod scram;
 pub mod x509;
 
 use std::collections::BTreeMap;
@@ -41,7 +40,6 @@ pub use node::{KeyPair, NodeSecrets, Purpose};
 pub use passwords::Account;
 use passwords::Passwords;
 use random::{NoRandom, Random, draw};
-pub use scram::scram_verifier;
 use x509::Fields;
 
 use crate::base::{Epoch, NodeName, Secret, Sha256};
@@ -137,11 +135,6 @@ impl Identities {
     /// The password of an account.
     pub fn password(&self, account: Account) -> Secret {
         self.passwords.of(account)
-    }
-
-    /// The SCRAM verifier of an account, as PostgreSQL stores it.
-    pub fn verifier(&self, account: Account) -> Secret {
-        self.passwords.verifier_of(account)
     }
 
     /// The keys and certificates of a node of the plan; none for another.

@@ -174,6 +174,7 @@ fn unit(site: &Site<'_>, user: &str, configuration: &str) -> Result<String, Rend
             cluster => site.cluster_name(),
             major => site.plan.postgres_major,
             user,
+            node_program => site.path("node_program")?,
             program => site.path("patroni")?,
             configuration,
             runtime_directory => runtime_directory(site)?,

@@ -47,8 +47,7 @@ fn secrets(identities: &Identities, name: &str) -> Vec<SecretFile> {
     }
     for account in Account::ALL {
         let lines = format!(
-            "\"{account:?}\" \"{}\"\n{}\n",
-            identities.verifier(account).expose(),
+            "\"{account:?}\" \"{}\"\n",
             identities.password(account).expose()
         );
         files.push(secret(&format!("/etc/pgbundle/{account:?}"), &lines, false));
