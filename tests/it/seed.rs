@@ -151,8 +151,11 @@ fn cloud_init_and_pyyaml_read_what_was_meant() {
     let identity = identity(&["media", "folder:/srv/it's a bundle"]);
     let made = UserData::of(&identity).unwrap();
     let text = std::str::from_utf8(made.as_bytes()).unwrap();
-    assert!(text.starts_with("#cloud-config\nbootcmd:\n"), "{text}");
-    assert_eq!(pyyaml(text), json!({ "bootcmd": [plant(&identity)] }));
+    assert!(text.starts_with("#cloud-config\n"), "{text}");
+    assert_eq!(
+        pyyaml(text),
+        json!({ "manage_etc_hosts": false, "bootcmd": [plant(&identity)] })
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("user-data");
     fs::write(&file, text).unwrap();
