@@ -46,7 +46,8 @@ impl Client {
         self.sql(self.vip, REPLICAS, sql)
     }
 
-    /// Runs SQL through an address and port, whose certificate must be of that address.
+    /// Runs SQL through an address and port. Whatever the proxy, the database's own
+    /// certificate must be shown, and that must be of the VIP.
     pub fn sql(&self, address: Ipv4Addr, port: u16, sql: &str) -> Result<String, Failure> {
         let tls = format!("sslmode=verify-full sslrootcert={}", self.ca.display());
         run(&mut self.psql(address, port, &tls, sql))
@@ -62,7 +63,9 @@ impl Client {
         psql.env("PGPASSWORD", &self.password)
             .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql])
             .arg(format!(
-                "host={address} port={port} user=postgres dbname=postgres connect_timeout=5 {tls}"
+                "host={} hostaddr={address} port={port} user=postgres dbname=postgres \
+                 connect_timeout=5 {tls}",
+                self.vip
             ));
         psql
     }
