@@ -152,7 +152,10 @@ impl Library {
 fn profile_name(path: &Path) -> Option<String> {
     let is_toml = path
         .extension()
-        .is_some_and(|extension| extension == "toml");
+        .is_some_and(|extension| extension == "toml")
+        && path
+            .parent()
+            .is_some_and(|folder| folder.ends_with("profiles"));
     let name = path.file_stem()?.to_str()?;
     is_toml.then(|| name.to_owned())
 }

@@ -7,17 +7,18 @@
 //! for nothing until a [`Verified`] exists.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use super::manifest::{Layer, Manifest, ManifestFile};
 use super::sign::PublicKey;
-use crate::base::digest::Hashing;
 use crate::base::{Architecture, BundlePath, Role, Sha256};
 
+use digesting::Digesting;
 pub use error::VerifyError;
 pub use folder::{VerifiedRelease, release};
 pub use targz::TarGz;
 
+mod digesting;
 mod error;
 mod folder;
 mod targz;
@@ -353,67 +354,4 @@ fn check_layer(name: &str, layer: &Layer) -> Result<(), VerifyError> {
         }
     }
     Ok(())
-}
-
-/// A reader that digests what passes, remembering a fault of its own.
-struct Digesting<'a> {
-    inner: &'a mut dyn Read,
-    state: Hashing<io::Sink>,
-    fault: Option<io::Error>,
-}
-
-impl<'a> Digesting<'a> {
-    fn new(inner: &'a mut dyn Read) -> Self {
-        Self {
-            inner,
-            state: Hashing::new(io::sink()),
-            fault: None,
-        }
-    }
-
-    /// Reads what the sink left over, then holds the whole against `listed`.
-    fn compare(mut self, listed: &ManifestFile, stored: io::Result<()>) -> Result<(), VerifyError> {
-        let path = || listed.path.to_string();
-        if let Err(source) = stored.and_then(|()| io::copy(&mut self, &mut io::sink()).map(drop)) {
-            return Err(match self.fault {
-                Some(source) => VerifyError::Read {
-                    name: path(),
-                    source,
-                },
-                None => VerifyError::Store {
-                    path: path(),
-                    source,
-                },
-            });
-        }
-        let (found, size) = self.state.finish();
-        if size != listed.size {
-            return Err(VerifyError::Truncated { within: path() });
-        }
-        if found != listed.sha256 {
-            return Err(VerifyError::Altered {
-                path: path(),
-                found,
-                expected: listed.sha256,
-            });
-        }
-        Ok(())
-    }
-}
-
-impl Read for Digesting<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.inner.read(buffer) {
-            Ok(count) => {
-                self.state.write_all(&buffer[..count])?;
-                Ok(count)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
-            Err(error) => {
-                let copy = io::Error::new(error.kind(), error.to_string());
-                self.fault = Some(error);
-                Err(copy)
-            }
-        }
-    }
 }

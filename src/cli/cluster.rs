@@ -1,12 +1,14 @@
 //! Loads what every verb on a cluster needs: library, spec, plan.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::ClusterArguments;
 use super::report::Failure;
 use crate::base::Role;
+use crate::document::Fault;
 use crate::library::Library;
-use crate::plan::{self, Plan, RoleComponents};
+use crate::plan::{self, Plan, RoleComponents, Unservable};
+use crate::profile::Profile;
 use crate::spec::{self, Spec};
 
 /// The library: the folders that were named, the working directory, the program itself.
@@ -17,32 +19,54 @@ pub fn library(mut folders: Vec<PathBuf>) -> Library {
 
 /// Reads the spec and joins it with its profile.
 pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Failure> {
-    let spec = spec(&arguments.cluster)?;
+    let path = arguments.cluster.display().to_string();
+    let text = std::fs::read_to_string(&arguments.cluster).map_err(|error| {
+        Failure::file("read the spec", &arguments.cluster, &error)
+            .hint("`pgbundle init` writes one; `--cluster FILE` names another")
+    })?;
+    let spec =
+        spec::parse(&text).map_err(|faults| Failure::document(path.as_str(), &text, faults))?;
+    let places = spec.places.clone();
+    let profile = profile(arguments, &spec, library).map_err(|failure| {
+        match (&arguments.profile, &places.profile) {
+            (None, Some(span)) => failure.at(path.as_str(), &text, span.clone()),
+            _ => failure,
+        }
+    })?;
+    let roles = roles(library)?;
+    plan::resolve(spec, profile, arguments.architecture.clone(), &roles).map_err(|faults| {
+        let fault = |fault: Unservable| Fault {
+            message: fault.to_string(),
+            span: match fault {
+                Unservable::Major { .. } => places.major.clone(),
+                Unservable::Base { .. } => places.bases.clone(),
+                Unservable::Architecture { .. } | Unservable::Component { .. } => None,
+            },
+            label: String::new(),
+            hint: None,
+        };
+        Failure::document(
+            path.as_str(),
+            &text,
+            faults.into_iter().map(fault).collect(),
+        )
+    })
+}
+
+fn profile(
+    arguments: &ClusterArguments,
+    spec: &Spec,
+    library: &Library,
+) -> Result<Profile, Failure> {
     let name = arguments
         .profile
-        .clone()
-        .or_else(|| spec.profile.clone())
+        .as_ref()
+        .or(spec.profile.as_ref())
         .ok_or_else(|| {
             Failure::input(format!("{} names no profile", arguments.cluster.display()))
                 .hint("write `profile = \"debian12\"` below `[cluster]`, or say `--profile`")
         })?;
-    let profile = library.profile(&name)?;
-    let roles = roles(library)?;
-    Ok(plan::resolve(
-        spec,
-        profile,
-        arguments.architecture.clone(),
-        &roles,
-    )?)
-}
-
-fn spec(path: &Path) -> Result<Spec, Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::file("read the spec", path, &error)
-            .hint("`pgbundle init` writes one; `--cluster FILE` names another")
-    })?;
-    spec::parse(&text)
-        .map_err(|faults| Failure::document(path.display().to_string(), &text, faults))
+    Ok(library.profile(name)?)
 }
 
 fn roles(library: &Library) -> Result<RoleComponents, Failure> {

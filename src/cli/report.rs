@@ -8,7 +8,6 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 use crate::document::Fault;
 use crate::library::LibraryError;
-use crate::plan::Unservable;
 
 /// Whose turn it is to act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +77,23 @@ impl Failure {
             kind: Kind::Input,
             parts: faults.into_iter().map(part).collect(),
         }
+    }
+
+    /// The same failure, with the text of a document underlined that brought it about.
+    pub fn at(mut self, path: &str, text: &str, span: std::ops::Range<usize>) -> Self {
+        if let Some(Part::Plain { message, hint }) = self.parts.pop() {
+            self.parts.push(Part::Document {
+                path: path.to_owned(),
+                text: text.to_owned(),
+                fault: Fault {
+                    message,
+                    span: Some(span),
+                    label: String::new(),
+                    hint,
+                },
+            });
+        }
+        self
     }
 
     /// Several messages of one kind.
@@ -184,11 +200,5 @@ impl From<LibraryError> for Failure {
                 .hint("`pgbundle profiles` describes them; `--library DIR` adds your own"),
             LibraryError::NoFile(_) | LibraryError::Circle(_) => Self::input(error.to_string()),
         }
-    }
-}
-
-impl From<Vec<Unservable>> for Failure {
-    fn from(faults: Vec<Unservable>) -> Self {
-        Self::several(Kind::Input, faults)
     }
 }

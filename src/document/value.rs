@@ -38,26 +38,39 @@ impl FromText for String {
     }
 }
 
-/// Types whose `FromStr` says well enough what is wrong.
+/// Types whose own parser says well enough what is wrong.
 macro_rules! from_str {
-    ($($type:ty => $what:literal),* $(,)?) => {$(
+    ($($type:ty),* $(,)?) => {$(
         impl FromText for $type {
             fn from_text(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|error| format!("{}: {error}", $what))
+                text.parse().map_err(|error: <$type as std::str::FromStr>::Err| error.to_string())
             }
         }
     )*};
 }
 
 from_str!(
-    crate::base::ClusterName => "not a name",
-    crate::base::NodeName => "not a name",
-    crate::base::Architecture => "not an architecture",
-    crate::base::Sha256 => "not a digest",
-    crate::base::NodePath => "not a path on a node",
-    ipnet::IpNet => "not an address with a prefix such as 192.168.60.11/24",
-    std::net::IpAddr => "not an IP address",
+    crate::base::ClusterName,
+    crate::base::NodeName,
+    crate::base::Architecture,
+    crate::base::Sha256,
+    crate::base::NodePath,
 );
+
+impl FromText for ipnet::IpNet {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let wrong =
+            |_| format!("`{text}` is not an address with a prefix such as 192.168.60.11/24");
+        text.parse().map_err(wrong)
+    }
+}
+
+impl FromText for std::net::IpAddr {
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("`{text}` is not an IP address"))
+    }
+}
 
 impl FromText for crate::base::Role {
     fn from_text(text: &str) -> Result<Self, String> {

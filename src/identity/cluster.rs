@@ -33,8 +33,15 @@ impl ClusterRecord {
         cluster: &ClusterName,
         random: &mut dyn Random,
     ) -> Result<Self, IdentityError> {
+        match Self::open(folder, cluster)? {
+            Some(record) => Ok(record),
+            None => Self::make(folder, cluster, random),
+        }
+    }
+
+    fn open(folder: &Folder, cluster: &ClusterName) -> Result<Option<Self>, IdentityError> {
         let Some(text) = folder.read(NAME)? else {
-            return Self::make(folder, cluster, random);
+            return Ok(None);
         };
         let record: Self = from_json(folder, NAME, &text)?;
         if record.cluster != *cluster {
@@ -44,7 +51,15 @@ impl ClusterRecord {
                 wanted: cluster.clone(),
             });
         }
-        Ok(record)
+        Ok(Some(record))
+    }
+
+    /// Takes over what another process has stored since.
+    pub fn read_again(&mut self, folder: &Folder) -> Result<(), IdentityError> {
+        if let Some(record) = Self::open(folder, &self.cluster)? {
+            *self = record;
+        }
+        Ok(())
     }
 
     fn make(

@@ -1,8 +1,8 @@
 //! The operator's `secrets/` folder: 0700, its files 0600, nobody else's.
 //!
 //! A file appears whole or not at all: it is written beside its place, 0600
-//! from the first byte, and renamed. Whoever opens the folder holds a lock on
-//! it, so that two builds at once do not make two cluster identities.
+//! from the first byte, and renamed. Whoever makes something holds a lock on the
+//! folder, so that two builds at once do not make two cluster identities.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
@@ -64,38 +64,40 @@ pub enum FolderError {
     },
 }
 
-/// An opened, locked folder.
+/// An opened folder.
 pub struct Folder {
     path: PathBuf,
-    _lock: File,
+}
+
+/// While it lives, no other process makes anything in the folder.
+#[must_use]
+pub struct Locked {
+    _file: File,
 }
 
 impl Folder {
-    /// Opens the folder, making it where it is not there, and locks it.
+    /// Opens the folder, making it where it is not there.
     pub fn open_or_make(path: &Path) -> Result<Self, FolderError> {
         make_private(path)?;
         Self::open(path)
     }
 
-    /// Opens the folder, which must be there, and locks it.
+    /// Opens the folder, which must be there.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
-        let failed = |verb| {
-            move |source| FolderError::System {
-                verb,
-                path: path.to_owned(),
-                source,
-            }
-        };
-        let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
+        let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
         check(path, &metadata, metadata.is_dir(), "folder", 0o700)?;
-        let lock = File::open(path).map_err(failed("open"))?;
-        flock(&lock, FlockOperation::LockExclusive)
-            .map_err(io::Error::from)
-            .map_err(failed("lock"))?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
         })
+    }
+
+    /// Waits until no other process makes anything in the folder.
+    pub fn lock(&self) -> Result<Locked, FolderError> {
+        let file = File::open(&self.path).map_err(failed("open", &self.path))?;
+        flock(&file, FlockOperation::LockExclusive)
+            .map_err(io::Error::from)
+            .map_err(failed("lock", &self.path))?;
+        Ok(Locked { _file: file })
     }
 
     /// Where a file of the folder is.
@@ -108,23 +110,11 @@ impl Folder {
         let path = self.at(name);
         match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => {
-                return Err(FolderError::System {
-                    verb: "look at",
-                    path,
-                    source,
-                });
-            }
+            Err(source) => return Err(failed("look at", &path)(source)),
             Ok(metadata) => check(&path, &metadata, metadata.is_file(), "file", 0o600)?,
         }
-        match fs::read_to_string(&path) {
-            Ok(text) => Ok(Some(Secret::new(text))),
-            Err(source) => Err(FolderError::System {
-                verb: "read",
-                path,
-                source,
-            }),
-        }
+        let text = fs::read_to_string(&path).map_err(failed("read", &path))?;
+        Ok(Some(Secret::new(text)))
     }
 
     /// Writes a file whole: 0600, synced, then renamed into place.
@@ -132,11 +122,15 @@ impl Folder {
         let path = self.at(name);
         let folder = path.parent().expect("a file of the folder has a parent");
         make_private(folder)?;
-        write_whole(folder, &path, content).map_err(|source| FolderError::System {
-            verb: "write",
-            path,
-            source,
-        })
+        write_whole(folder, &path, content).map_err(failed("write", &path))
+    }
+}
+
+fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+    move |source| FolderError::System {
+        verb,
+        path: path.to_owned(),
+        source,
     }
 }
 
@@ -150,21 +144,10 @@ fn write_whole(folder: &Path, path: &Path, content: &str) -> io::Result<()> {
 }
 
 fn make_private(path: &Path) -> Result<(), FolderError> {
-    let failed = |verb| {
-        move |source| FolderError::System {
-            verb,
-            path: path.to_owned(),
-            source,
-        }
-    };
-    // `secrets/nodes/<node>` needs two; none is ever open to others.
+    // `secrets/nodes/<node>` needs several; none is ever open to others.
     let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
-    match made {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(source) => return Err(failed("make")(source)),
-    }
-    let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
+    made.map_err(failed("make", path))?;
+    let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
     check(path, &metadata, metadata.is_dir(), "folder", 0o700)
 }
 

@@ -5,7 +5,7 @@
 //! cluster.json                            cluster id, etcd token, generation
 //! ca.key  ca.pem                          the CA's key; the set of CAs that nodes trust
 //! signer.key  signer.pub                  the key that signs bundles
-//! passwords.json                          passwords with their SCRAM salts
+//! passwords.json                          passwords
 //! nodes/<node>/{etcd,patroni,postgres}.{key,pem}
 //! ```
 //!
@@ -19,99 +19,33 @@
 
 pub mod authority;
 mod cluster;
+mod error;
 pub mod folder;
 pub mod list;
 mod node;
 pub mod passwords;
 pub mod random;
 pub mod renewal;
-pub mod scram;
 pub mod x509;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use authority::{Authority, IssueError};
 use cluster::ClusterRecord;
-use folder::{Folder, FolderError};
+pub use error::IdentityError;
+use folder::Folder;
 use list::Listed;
 pub use node::{KeyPair, NodeSecrets, Purpose};
 pub use passwords::Account;
 use passwords::Passwords;
 use random::{NoRandom, Random, draw};
-pub use scram::scram_verifier;
-use x509::{Fields, NotACertificate};
+use x509::Fields;
 
-use crate::base::{ClusterName, Epoch, NodeName, Secret, Sha256};
-use crate::bundle::sign::{KeyError, SigningKey};
+use crate::base::{Epoch, NodeName, Secret, Sha256};
+use crate::bundle::sign::SigningKey;
 use crate::plan::Plan;
 use crate::spec::Node;
-
-/// The secrets cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum IdentityError {
-    /// The folder or a file in it.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// No random bytes.
-    #[error(transparent)]
-    Random(#[from] NoRandom),
-    /// A key that cannot be read.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// A certificate that cannot be read.
-    #[error(transparent)]
-    Certificate(#[from] NotACertificate),
-    /// A certificate that cannot be issued.
-    #[error(transparent)]
-    Issue(#[from] IssueError),
-    /// A JSON file that cannot be read.
-    #[error("`{}` cannot be read: {reason}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// The parser's words.
-        reason: String,
-    },
-    /// It belongs to another cluster.
-    #[error("`{}` belongs to cluster `{found}`, not to `{wanted}`: name another folder", path.display())]
-    OtherCluster {
-        /// The file.
-        path: PathBuf,
-        /// Its cluster.
-        found: ClusterName,
-        /// The spec's.
-        wanted: ClusterName,
-    },
-    /// A part is gone that cannot be made again.
-    #[error(
-        "`{}` is missing although `{}` is there: restore it from your copy, \
-         or move the whole folder away to begin a new cluster",
-        missing.display(), beside.display()
-    )]
-    Incomplete {
-        /// What is gone.
-        missing: PathBuf,
-        /// What says that it was there.
-        beside: PathBuf,
-    },
-    /// The CA's key and its certificates do not belong together.
-    #[error("no certificate in `{}` belongs to the key in `{}`", certificates.display(), key.display())]
-    NotItsKey {
-        /// The certificates.
-        certificates: PathBuf,
-        /// The key.
-        key: PathBuf,
-    },
-    /// The CA has expired.
-    #[error("the CA in `{}` expired on {expired}: it cannot issue any more", path.display())]
-    Expired {
-        /// The certificate.
-        path: PathBuf,
-        /// When.
-        expired: Epoch,
-    },
-}
 
 /// The opened secrets of a cluster. It has no `Debug`.
 pub struct Identities {
@@ -133,6 +67,7 @@ impl Identities {
         random: &mut dyn Random,
     ) -> Result<Self, IdentityError> {
         let folder = Folder::open_or_make(folder)?;
+        let _locked = folder.lock()?;
         let spec = &plan.spec;
         let cluster = ClusterRecord::open_or_make(&folder, &spec.cluster, random)?;
         let ca_key = key_of(&folder, "ca.key", "ca.pem", random)?;
@@ -178,6 +113,9 @@ impl Identities {
     /// The generation for a build with this content: the one that the same
     /// content had, or the next, which is stored before it is handed out.
     pub fn generation_for(&mut self, content: Sha256) -> Result<u64, IdentityError> {
+        let _locked = self.folder.lock()?;
+        // Another build may have counted on since this one opened the folder.
+        self.cluster.read_again(&self.folder)?;
         if self.cluster.take_up(content) {
             self.cluster.store(&self.folder)?;
         }
@@ -197,11 +135,6 @@ impl Identities {
     /// The password of an account.
     pub fn password(&self, account: Account) -> Secret {
         self.passwords.of(account)
-    }
-
-    /// The SCRAM verifier of an account, as PostgreSQL stores it.
-    pub fn verifier(&self, account: Account) -> Secret {
-        self.passwords.verifier_of(account)
     }
 
     /// The keys and certificates of a node of the plan; none for another.

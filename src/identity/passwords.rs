@@ -1,4 +1,4 @@
-//! The cluster's passwords: drawn once, each with the salt of its verifier.
+//! The passwords of a cluster: drawn once, kept in `passwords.json`.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as Slot;
@@ -6,14 +6,13 @@ use std::collections::btree_map::Entry as Slot;
 use serde::{Deserialize, Serialize};
 
 use super::random::{NoRandom, Random, draw};
-use super::scram::{self, SALT_BYTES};
 use crate::base::{SchemaVersion, Secret};
 
 /// Who has a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Account {
-    /// PostgreSQL's superuser, as Patroni logs in.
+    /// PostgreSQL's superuser: Patroni, and people through the VIP.
     Superuser,
     /// Replication between the nodes.
     Replication,
@@ -21,35 +20,19 @@ pub enum Account {
     Rewind,
     /// Patroni's REST API, where it changes something.
     RestApi,
-    /// The user as whom PgBouncer looks up the others.
-    PgBouncer,
     /// HAProxy's statistics page.
     Statistics,
-    /// The first user of the database: whoever connects through the VIP.
-    Application,
-    /// keepalived's VRRP; eight characters, all that the protocol carries.
-    Vrrp,
 }
 
 impl Account {
     /// Every account.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 5] = [
         Self::Superuser,
         Self::Replication,
         Self::Rewind,
         Self::RestApi,
-        Self::PgBouncer,
         Self::Statistics,
-        Self::Application,
-        Self::Vrrp,
     ];
-
-    fn characters(self) -> usize {
-        match self {
-            Self::Vrrp => 8,
-            _ => 32,
-        }
-    }
 }
 
 /// `passwords.json`.
@@ -57,15 +40,7 @@ impl Account {
 #[serde(deny_unknown_fields)]
 pub struct Passwords {
     format: SchemaVersion<1>,
-    accounts: BTreeMap<Account, Entry>,
-}
-
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    password: String,
-    #[serde(with = "salt_in_hex")]
-    salt: [u8; SALT_BYTES],
+    passwords: BTreeMap<Account, String>,
 }
 
 impl Passwords {
@@ -73,46 +48,34 @@ impl Passwords {
     pub fn empty() -> Self {
         Self {
             format: SchemaVersion,
-            accounts: BTreeMap::new(),
+            passwords: BTreeMap::new(),
         }
     }
 
     /// Draws the passwords that are missing; says whether any was.
     pub fn complete(&mut self, random: &mut dyn Random) -> Result<bool, NoRandom> {
-        let before = self.accounts.len();
+        let before = self.passwords.len();
         for account in Account::ALL {
-            if let Slot::Vacant(slot) = self.accounts.entry(account) {
-                slot.insert(Entry {
-                    password: password(account.characters(), random)?,
-                    salt: draw(random)?,
-                });
+            if let Slot::Vacant(slot) = self.passwords.entry(account) {
+                slot.insert(password(random)?);
             }
         }
-        Ok(self.accounts.len() != before)
+        Ok(self.passwords.len() != before)
     }
 
     /// The password of `account`.
     pub fn of(&self, account: Account) -> Secret {
-        Secret::new(&*self.entry(account).password)
-    }
-
-    /// Its verifier, the same each time, since the salt is kept with it.
-    pub fn verifier_of(&self, account: Account) -> Secret {
-        scram::scram_verifier(&self.of(account), &self.entry(account).salt)
-    }
-
-    fn entry(&self, account: Account) -> &Entry {
-        let entry = self.accounts.get(&account);
-        entry.expect("identities are completed before they are handed out")
+        let password = self.passwords.get(&account);
+        Secret::new(password.expect("identities are completed before they are handed out"))
     }
 }
 
-/// Letters and digits alone: no configuration format and no URL has to quote
-/// them. Thirty-two of them carry 190 bits.
-fn password(characters: usize, random: &mut dyn Random) -> Result<String, NoRandom> {
+/// Thirty-two letters and digits: 190 bits, and no configuration format and no
+/// URL has to quote them.
+fn password(random: &mut dyn Random) -> Result<String, NoRandom> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut text = String::new();
-    while text.len() < characters {
+    while text.len() < 32 {
         let [byte] = draw::<1>(random)?;
         // 248 is the largest multiple of 62 in a byte: taking more would favour some letters.
         if byte < 248 {
@@ -120,23 +83,4 @@ fn password(characters: usize, random: &mut dyn Random) -> Result<String, NoRand
         }
     }
     Ok(text)
-}
-
-/// The salt's form in JSON.
-mod salt_in_hex {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::SALT_BYTES;
-
-    pub fn serialize<S: Serializer>(salt: &[u8; SALT_BYTES], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&hex::encode(salt))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; SALT_BYTES], D::Error> {
-        let mut salt = [0; SALT_BYTES];
-        let text = String::deserialize(from)?;
-        hex::decode_to_slice(text, &mut salt).map_err(D::Error::custom)?;
-        Ok(salt)
-    }
 }

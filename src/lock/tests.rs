@@ -115,6 +115,7 @@ fn empty_spec() -> spec::Spec {
             node_days: 1,
         },
         plain_files: vec![],
+        places: Default::default(),
     }
 }
 

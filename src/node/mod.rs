@@ -11,7 +11,7 @@
 //! Design: the steps are values in one list ([`steps::all`]); `up`, `steps`
 //! and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
 //! and speaks to the system through one trait ([`system::System`]), so tests
-//! run on a temporary folder. An rpm host differs in [`packages::Family`]'s
+//! run on a temporary folder. An rpm host differs in [`packages::PackageManager`]'s
 //! arm alone: a repository folder with `repodata`, `dnf --repofrompath` in
 //! place of apt's options, `rpm -q` in place of `dpkg-query`.
 

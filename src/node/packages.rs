@@ -50,7 +50,8 @@ impl PackageManager {
     /// The call that installs `names`.
     pub fn install_call(self, host: &Host, names: &[String]) -> Call {
         let mut arguments = options(host);
-        arguments.extend(["--yes", "install"].map(str::to_owned));
+        // Fixing what a cut left may add packages of ours, but never take one away.
+        arguments.extend(["--yes", "--fix-broken", "--no-remove", "install"].map(str::to_owned));
         arguments.extend(names.iter().cloned());
         quiet(Call::new("apt-get", arguments))
     }
@@ -107,7 +108,12 @@ impl PackageManager {
         Ok(if answer.succeeded() {
             Ok(transaction(&answer))
         } else {
-            Err(answer.complaint())
+            // apt names the unmet dependencies on its output, the rest among its errors.
+            Err(format!(
+                "{}\n{}",
+                tail(&answer.output),
+                tail(&answer.errors)
+            ))
         })
     }
 
@@ -134,17 +140,41 @@ impl PackageManager {
 
 /// Names and versions of what is installed and configured.
 pub fn installed(host: &Host) -> Result<Vec<(String, String)>, Stop> {
+    Ok(whole(&status(host)?))
+}
+
+/// Packages that a cut left between unpacked and configured.
+pub fn unfinished(host: &Host) -> Result<Vec<String>, Stop> {
+    Ok(halves(&status(host)?))
+}
+
+/// A line a package: what is wanted and what it is (`ii`, `iU`, `rc`), name, version.
+fn status(host: &Host) -> Result<String, Stop> {
     let admin = format!("--admindir={}", host.path("/var/lib/dpkg").display());
     let format = "-f=${db:Status-Abbrev} ${Package} ${Version}\\n";
-    let answer = host
-        .system
-        .run(&Call::new("dpkg-query", [admin.as_str(), "-W", format]))?;
+    let call = Call::new("dpkg-query", [admin.as_str(), "-W", format]);
+    Ok(host.system.run(&call)?.output)
+}
+
+fn whole(status: &str) -> Vec<(String, String)> {
     let parse = |line: &str| {
         let mut words = line.split_whitespace();
-        (words.next()? == "ii").then_some(())?;
+        // A package on hold (`hi`) is installed as well.
+        words.next()?.ends_with('i').then_some(())?;
         Some((words.next()?.to_owned(), words.next()?.to_owned()))
     };
-    Ok(answer.output.lines().filter_map(parse).collect())
+    status.lines().filter_map(parse).collect()
+}
+
+/// The second letter is neither `i`nstalled, `n`ot installed nor `c`onfiguration alone.
+fn halves(status: &str) -> Vec<String> {
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace();
+        let state = words.next()?.chars().nth(1)?;
+        (!"inc".contains(state)).then_some(())?;
+        Some(words.next()?.to_owned())
+    };
+    status.lines().filter_map(parse).collect()
 }
 
 /// The packages of all roles, each once.
@@ -173,9 +203,9 @@ fn options(host: &Host) -> Vec<String> {
     let state = |relative: &str| host.state(relative).display().to_string();
     let settings = [
         format!("Dir::Etc::sourcelist={}", state("apt/sources.list")),
-        "Dir::Etc::sourceparts=-".to_owned(),
-        "Dir::Etc::preferences=-".to_owned(),
-        "Dir::Etc::preferencesparts=-".to_owned(),
+        "Dir::Etc::sourceparts=/dev/null".to_owned(),
+        "Dir::Etc::preferences=/dev/null".to_owned(),
+        "Dir::Etc::preferencesparts=/dev/null".to_owned(),
         format!("Dir::State::lists={}", state("apt/lists")),
         format!("Dir::Cache={}", state("apt/cache")),
         "Acquire::Languages=none".to_owned(),
@@ -196,6 +226,15 @@ fn options(host: &Host) -> Vec<String> {
         .into_iter()
         .for_each(|setting| options.extend(["-o".to_owned(), setting]));
     options
+}
+
+/// The last lines that say something.
+fn tail(text: &str) -> String {
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .collect();
+    lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
 fn quiet(call: Call) -> Call {
@@ -246,5 +285,13 @@ mod tests {
             downgrades: vec!["libc6".to_owned()],
         };
         assert_eq!(transaction(&answer), expected);
+    }
+
+    #[test]
+    fn tells_whole_packages_from_halves() {
+        let status = "ii  a 1\nhi  b 2\niU  c 3\niHR d 4\nrc  e 5\nit  f 6\n";
+        let names: Vec<_> = whole(status).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b"]);
+        assert_eq!(halves(status), ["c", "d", "f"]);
     }
 }

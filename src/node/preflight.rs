@@ -11,7 +11,7 @@ use super::files::all_services;
 use super::host::Host;
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
-use super::packages::{PackageManager, names};
+use super::packages::{self, PackageManager, names};
 use super::repository;
 use super::stop::Stop;
 use super::system::Call;
@@ -169,7 +169,7 @@ fn space_fault(host: &Host, bundles: &[RoleBundle]) -> Result<Option<String>, St
 }
 
 fn is_installed(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
-    let installed = super::packages::installed(host)?;
+    let installed = packages::installed(host)?;
     Ok(names(bundles)
         .iter()
         .all(|name| installed.iter().any(|(have, _)| have == name)))
@@ -227,6 +227,10 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
     };
     let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
+    if !packages::unfinished(host)?.is_empty() {
+        // Cut off in the middle of a transaction that was simulated before it began.
+        return Ok(Vec::new());
+    }
     let simulated = manager.simulate(host, &names(bundles))?;
     let trouble = match simulated {
         Ok(transaction) if transaction.removals.is_empty() && transaction.downgrades.is_empty() => {

@@ -9,7 +9,7 @@ use super::files;
 use super::health;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
-use super::packages::{PackageManager, names};
+use super::packages::{self, PackageManager, names};
 use super::preflight;
 use super::repository;
 use super::services;
@@ -215,12 +215,13 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
     let loud = masked
         .filter(|unit| !units::is_masked(context.host, unit))
         .count();
+    let unfinished = packages::unfinished(context.host)?.len();
     let reason = match manager.simulate(context.host, &names(&context.bundles))? {
-        Ok(transaction) if transaction.installs.is_empty() && loud == 0 => {
+        Ok(transaction) if transaction.installs.is_empty() && loud == 0 && unfinished == 0 => {
             return Ok(Check::AlreadySo);
         }
         Ok(transaction) => format!(
-            "{} packages to install, {loud} units to silence",
+            "{} packages to install, {unfinished} to finish, {loud} units to silence",
             transaction.installs.len()
         ),
         Err(_) => "the package manager was interrupted".to_owned(),
@@ -242,10 +243,14 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     }
     units::reload(host)?;
     units::forbid_starts(host)?;
-    let installed = host.system.run(&manager.repair_call(host)).and_then(|_| {
-        host.system
-            .run(&manager.install_call(host, &names(bundles)))
-    });
+    let repaired = host.system.ask(&manager.repair_call(host))?;
+    if !repaired.succeeded() {
+        // A half-installed package is not configured but installed again, below.
+        context.narrator.say(&repaired.complaint());
+    }
+    let installed = host
+        .system
+        .run(&manager.install_call(host, &names(bundles)));
     // Given back also when installing failed; after a cut the next run does it.
     units::allow_starts(host)?;
     installed?;

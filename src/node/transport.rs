@@ -27,21 +27,18 @@ pub enum Miss {
     },
     /// The right name with wrong bytes.
     #[error(
-        "{place}: `{path}` was altered: its digest is {found} over {size} bytes, the seed pins {wanted} over {wanted_size}"
+        "{place}: `{}` was altered: its digest is {found} over {size} bytes, the seed pins {} over {}",
+        pinned.path, pinned.sha256, pinned.size
     )]
     Altered {
         /// Where it was found.
         place: String,
-        /// The file's path there.
-        path: String,
         /// Its digest.
         found: Sha256,
         /// Its bytes.
         size: u64,
-        /// The pinned digest.
-        wanted: Sha256,
-        /// The pinned size.
-        wanted_size: u64,
+        /// What was pinned.
+        pinned: Box<Pinned>,
     },
     /// Our own disk is in the way.
     #[error("cannot write `{path}`: {source}")]
@@ -135,11 +132,9 @@ fn check(target: &Path, place: &str, pinned: &Pinned) -> Result<(), Miss> {
     fs::remove_file(target).map_err(|source| not_written(target, source))?;
     Err(Miss::Altered {
         place: place.to_owned(),
-        path: pinned.path.to_string(),
         found,
         size,
-        wanted: pinned.sha256,
-        wanted_size: pinned.size,
+        pinned: Box::new(pinned.clone()),
     })
 }
 

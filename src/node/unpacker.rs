@@ -6,14 +6,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use flate2::read::MultiGzDecoder;
-
 use super::durable::{self, Rights};
 use super::stop::Stop;
 use crate::base::BundlePath;
 use crate::bundle::manifest::Manifest;
 use crate::bundle::sign::PublicKey;
-use crate::bundle::verify::{self, Expectations, Sink, Unpack, VerifyError, Visit};
+use crate::bundle::verify::{self, Expectations, Sink, TarGz};
 use crate::seed::identity::{Identity, PinnedBundle};
 
 /// Checks `file` against what the identity pins and unpacks it into the folder
@@ -75,37 +73,5 @@ impl Sink for Folder {
             .mode(0o644)
             .open(&place)?;
         io::copy(content, &mut file).map(drop)
-    }
-}
-
-/// A gzipped tar of regular files and folders; anything else is refused.
-struct TarGz;
-
-impl Unpack for TarGz {
-    fn entries(&self, archive: &mut dyn Read, visit: Visit<'_>) -> Result<(), VerifyError> {
-        let damaged = |after: &str, fault: &dyn std::fmt::Display| VerifyError::Damaged {
-            after: after.to_owned(),
-            reason: fault.to_string(),
-        };
-        let mut archive = tar::Archive::new(MultiGzDecoder::new(archive));
-        let mut last = "its beginning".to_owned();
-        for entry in archive.entries().map_err(|fault| damaged(&last, &fault))? {
-            let mut entry = entry.map_err(|fault| damaged(&last, &fault))?;
-            let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let kind = entry.header().entry_type();
-            if kind.is_dir() {
-                continue;
-            }
-            if !kind.is_file() {
-                return Err(damaged(&last, &format!("`{name}` is no regular file")));
-            }
-            let path = name
-                .parse::<BundlePath>()
-                .map_err(|fault| damaged(&last, &fault))?;
-            let size = entry.size();
-            visit(&path, size, &mut entry)?;
-            last = name;
-        }
-        Ok(())
     }
 }

@@ -15,6 +15,8 @@ use crate::spec::Synchronous;
 
 /// The service's name in reports.
 pub const SERVICE: &str = "patroni";
+/// Where its keys lie in etcd.
+pub const NAMESPACE: &str = "/pgbundle/";
 /// PostgreSQL's own default, 100, is soon used up by applications with pools.
 const MAX_CONNECTIONS: u32 = 200;
 
@@ -104,6 +106,7 @@ struct Postgresql {
     pgpass: String,
     use_unix_socket: bool,
     use_unix_socket_repl: bool,
+    basebackup: Vec<&'static str>,
     authentication: Authentication,
     parameters: BTreeMap<&'static str, String>,
     pg_hba: Vec<String>,
@@ -171,6 +174,7 @@ fn unit(site: &Site<'_>, user: &str, configuration: &str) -> Result<String, Rend
             cluster => site.cluster_name(),
             major => site.plan.postgres_major,
             user,
+            node_program => site.path("node_program")?,
             program => site.path("patroni")?,
             configuration,
             runtime_directory => runtime_directory(site)?,
@@ -210,7 +214,7 @@ fn settings(site: &Site<'_>) -> Result<Settings, RenderError> {
     let port = site.ports().etcd_client;
     Ok(Settings {
         scope: site.cluster_name().to_owned(),
-        namespace: "/pgbundle/",
+        namespace: NAMESPACE,
         name: site.node.name.to_string(),
         restapi: Rest {
             listen: rest.clone(),
@@ -314,6 +318,8 @@ fn postgresql(site: &Site<'_>) -> Result<Postgresql, RenderError> {
         pgpass: format!("{socket_directory}/patroni.pgpass"),
         use_unix_socket: true,
         use_unix_socket_repl: true,
+        // A new member does not wait for a checkpoint that is spread over minutes.
+        basebackup: vec!["checkpoint=fast"],
         authentication: Authentication {
             superuser: login("postgres"),
             replication: login("replicator"),

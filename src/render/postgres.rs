@@ -6,7 +6,7 @@ use minijinja::context;
 use super::draft::{Draft, access, owned};
 use super::etcd::json;
 use super::site::{Site, url};
-use super::{RenderError, places};
+use super::{RenderError, patroni, places};
 use crate::base::{Role, SchemaVersion};
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 
@@ -60,7 +60,7 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
             .addresses(Role::Etcd)
             .map(|address| url(address, site.ports().etcd_client))
             .collect(),
-        initialize_key: format!("/pgbundle/{}/initialize", site.plan.spec.cluster),
+        initialize_key: format!("{}{}/initialize", patroni::NAMESPACE, site.cluster_name()),
         tls: places::client("patroni")?,
     };
     Ok(json(&bootstrap))

@@ -109,21 +109,24 @@ fn vip_is_reachable(nodes: &[PlacedNode], vip: &Spanned<Vip>, faults: &Faults) {
             Some("give the role to two nodes or more, or remove `[vip]`"),
         );
     }
-    for proxy in proxies {
-        if !proxy.node.address.contains(&address.addr()) {
-            let message = format!(
-                "the VIP {} is outside the network of `{}`, {}",
-                address.addr(),
-                proxy.node.name,
-                proxy.node.address.trunc()
-            );
-            faults.add(
-                message,
-                Some(vip.span()),
-                "",
-                Some("VRRP moves an address within one network: choose one that all proxies share"),
-            );
-        }
+    let outside = proxies
+        .iter()
+        .filter(|proxy| !proxy.node.address.contains(&address.addr()));
+    let outside: Vec<_> = outside
+        .map(|proxy| format!("`{}` ({})", proxy.node.name, proxy.node.address.trunc()))
+        .collect();
+    if !outside.is_empty() {
+        let message = format!(
+            "the VIP {} is outside the network of {}",
+            address.addr(),
+            outside.join(", ")
+        );
+        faults.add(
+            message,
+            Some(vip.span()),
+            "",
+            Some("VRRP moves an address within one network: choose one that all proxies share"),
+        );
     }
     if let Some(owner) = nodes
         .iter()

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::base::{ClusterName, NodeName, Role};
+use crate::document::Span;
 use crate::seed::identity::DeliverySource;
 
 /// A cluster as its operator describes it.
@@ -41,6 +42,19 @@ pub struct Spec {
     pub certificates: Certificates,
     /// Plain files: binaries or archives that no repository carries.
     pub plain_files: Vec<PlainFile>,
+    /// Where the spec says what its profile must offer.
+    pub places: Places,
+}
+
+/// Where a spec's text says what only a profile can judge.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// `cluster.profile`.
+    pub profile: Option<Span>,
+    /// `cluster.bases`.
+    pub bases: Option<Span>,
+    /// `postgres.major`.
+    pub major: Option<Span>,
 }
 
 /// The `[postgres]` table.

@@ -8,10 +8,10 @@ use toml::Spanned;
 
 use super::check;
 use super::{
-    Certificates, Node, PlainFile, Ports, Postgres, Spec, StaticNetwork, Synchronous, Vip,
+    Certificates, Node, Places, PlainFile, Ports, Postgres, Spec, StaticNetwork, Synchronous, Vip,
 };
 use crate::base::{ClusterName, NodeName, NodePath, Role, Sha256};
-use crate::document::{Document, Fault, Faults, FromText, Section};
+use crate::document::{Document, Fault, Faults, FromText, Section, Span};
 use crate::seed::identity::DeliverySource;
 
 /// Parses a spec; every fault of the text is returned, not only the first.
@@ -54,14 +54,20 @@ fn read(root: Section<'_, '_>) -> Option<Spec> {
     root.finish();
 
     let nodes: Option<Vec<PlacedNode>> = nodes.into_iter().collect();
-    let (cluster, profile, bases) = named?;
+    let named = named?;
+    let (postgres, major_place) = postgres?;
     let nodes = nodes?;
     check::topology(&nodes, vip.as_ref().and_then(Option::as_ref), faults);
     Some(Spec {
-        cluster,
-        profile,
-        bases,
-        postgres: postgres?,
+        cluster: named.cluster,
+        places: Places {
+            profile: named.profile.as_ref().map(Spanned::span),
+            bases: named.bases.as_ref().map(Spanned::span),
+            major: major_place,
+        },
+        profile: named.profile.map(Spanned::into_inner),
+        bases: named.bases.map(Spanned::into_inner).unwrap_or_default(),
+        postgres,
         nodes: nodes.into_iter().map(|placed| placed.node).collect(),
         vip: match vip {
             Some(vip) => Some(vip?.into_inner()),
@@ -98,12 +104,22 @@ fn missing<T>(root: &Section<'_, '_>, name: &str) -> Option<T> {
     None
 }
 
-fn read_cluster(section: Section<'_, '_>) -> Option<(ClusterName, Option<String>, Vec<String>)> {
+struct Named {
+    cluster: ClusterName,
+    profile: Option<Spanned<String>>,
+    bases: Option<Spanned<Vec<String>>>,
+}
+
+fn read_cluster(section: Section<'_, '_>) -> Option<Named> {
     let name = section.required("name");
-    let profile = section.value("profile");
-    let bases = section.value("bases").unwrap_or_default();
+    let profile = section.optional("profile");
+    let bases = section.optional("bases");
     section.finish();
-    Some((name?.into_inner(), profile, bases))
+    Some(Named {
+        cluster: name?.into_inner(),
+        profile,
+        bases,
+    })
 }
 
 #[derive(Clone, Default)]
@@ -207,27 +223,30 @@ impl FromText for Synchronous {
     }
 }
 
-fn read_postgres(section: Option<Section<'_, '_>>) -> Option<Postgres> {
+fn read_postgres(section: Option<Section<'_, '_>>) -> Option<(Postgres, Option<Span>)> {
     let Some(section) = section else {
-        return Some(Postgres {
+        let postgres = Postgres {
             major: None,
             synchronous: Synchronous::On,
             parameters: BTreeMap::new(),
-        });
+        };
+        return Some((postgres, None));
     };
-    let major = section.value("major");
+    let major = section.optional::<u32>("major");
     let synchronous = section.value("synchronous").unwrap_or(Synchronous::On);
     let parameters = section.texts("parameters");
     check::parameters(&parameters, section.faults());
     section.finish();
-    Some(Postgres {
-        major,
+    let place = major.as_ref().map(Spanned::span);
+    let postgres = Postgres {
+        major: major.map(Spanned::into_inner),
         synchronous,
         parameters: parameters
             .into_iter()
             .map(|(name, text)| (name, text.into_inner().0))
             .collect(),
-    })
+    };
+    Some((postgres, place))
 }
 
 fn read_vip(section: Section<'_, '_>) -> Option<Spanned<Vip>> {

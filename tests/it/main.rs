@@ -5,6 +5,7 @@ mod cli;
 mod identity;
 mod lock;
 mod node;
+mod oracles;
 mod render;
 mod sample;
 mod seal;

@@ -9,11 +9,16 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use pgbundle::base::Sha256;
+use pgbundle::bundle::manifest::{Layer, Manifest, ManifestFile};
+use pgbundle::bundle::seal;
+use pgbundle::bundle::sign::SigningKey;
 use pgbundle::node::etcd_start::{self, Start};
 use pgbundle::node::host::Host;
 use pgbundle::node::initdb;
 use pgbundle::node::stop::Stop;
-use pgbundle::node::system::Real;
+use pgbundle::node::system::{Answer, Call, CallFault, Real, System};
+use pgbundle::node::{step, steps, up};
 use serde_json::{Value, json};
 
 const DATA: &str = "var/lib/etcd/main";
@@ -400,4 +405,165 @@ fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
     assert!(said.contains("completed"), "{said}");
     let marker = fs::read_to_string(member.root.join("pg/main.pgbundle.json")).unwrap();
     assert!(marker.contains("holds-data"), "{marker}");
+}
+
+/// Says yes to everything and remembers what it was asked.
+#[derive(Default)]
+struct Recording(std::cell::RefCell<Vec<String>>);
+
+impl System for Recording {
+    fn ask(&self, call: &Call) -> Result<Answer, CallFault> {
+        self.0.borrow_mut().push(call.to_string());
+        Ok(Answer {
+            status: Some(0),
+            ..Answer::default()
+        })
+    }
+}
+
+fn sealed_bundle(key: &SigningKey) -> Vec<u8> {
+    let assignment = json!({
+        "format": 1, "node": "a", "role": "etcd", "packages": [], "guarded_units": [],
+        "masked_units": [], "directories": [], "files": [], "facts": [], "ports": [], "data": [],
+        "services": [],
+    })
+    .to_string();
+    let files = [
+        ("packages/Packages", ""),
+        ("cluster/ca.pem", "the CAs"),
+        ("cluster/nodes/a/assignment.json", assignment.as_str()),
+    ];
+    let layer = |prefix: &str| {
+        let files = files.iter().filter(|(path, _)| path.starts_with(prefix));
+        Layer::seal(files.map(|(path, text)| ManifestFile {
+            path: path.parse().unwrap(),
+            size: text.len() as u64,
+            sha256: Sha256::of(text.as_bytes()),
+        }))
+        .unwrap()
+    };
+    let manifest: Manifest = serde_json::from_value(json!({
+        "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "role": "etcd",
+        "profile": "debian12", "architecture": "amd64", "generation": 1,
+        "date": "2026-11-01T00:00:00Z", "os": {"id": "debian", "version": "12"}, "family": "deb",
+        "packages": layer("packages/"), "cluster_layer": layer("cluster/"), "package_list": [],
+    }))
+    .unwrap();
+    let sealed = seal::manifest(&manifest, key);
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        Default::default(),
+    ));
+    let mut add = |path: &str, bytes: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        archive.append_data(&mut header, path, bytes).unwrap();
+    };
+    add("manifest.json", &sealed.document);
+    add("manifest.sig", &sealed.signature);
+    files
+        .iter()
+        .for_each(|(path, text)| add(path, text.as_bytes()));
+    archive.into_inner().unwrap().finish().unwrap()
+}
+
+/// A root with a planted identity that pins `pinned` and a folder with `delivered`.
+fn host_with_a_bundle(key: &SigningKey, pinned: &[u8], delivered: &[u8]) -> tempfile::TempDir {
+    let root = tempfile::tempdir().unwrap();
+    let mut identity: Value = serde_json::from_str(&identity("a")).unwrap();
+    identity["signer"] = json!(key.public().to_pem());
+    identity["sources"] = json!(["folder:/srv"]);
+    identity["bundles"] = json!([{ "role": "etcd", "file": {
+        "path": "bundles/etcd.tar.gz", "size": pinned.len(), "sha256": Sha256::of(pinned),
+    }}]);
+    write(
+        root.path(),
+        "var/lib/pgbundle/seed/identity.json",
+        &identity.to_string(),
+    );
+    fs::create_dir_all(root.path().join("srv/bundles")).unwrap();
+    fs::write(root.path().join("srv/bundles/etcd.tar.gz"), delivered).unwrap();
+    root
+}
+
+fn bring(root: &Path, system: &dyn System) -> Result<(), Stop> {
+    let host = Host {
+        root: root.to_owned(),
+        system,
+    };
+    up::up(&host, Some(Duration::ZERO))
+}
+
+fn report(root: &Path) -> String {
+    fs::read_to_string(root.join("var/lib/pgbundle/report.json")).unwrap()
+}
+
+#[test]
+fn a_bundle_is_unpacked_as_it_was_sealed() {
+    let key = SigningKey::from_random(&[7; 32]).unwrap();
+    let bundle = sealed_bundle(&key);
+    let root = host_with_a_bundle(&key, &bundle, &bundle);
+    let system = Recording::default();
+    let host = Host {
+        root: root.path().to_owned(),
+        system: &system,
+    };
+    let mut context = up::context(&host, Some(Duration::ZERO));
+    for step in steps::all().iter().take(2) {
+        assert!(step::run(step, &mut context).unwrap(), "{}", step.name);
+    }
+    assert_eq!(context.bundles.len(), 1);
+    let folder = root
+        .path()
+        .join(format!("var/lib/pgbundle/bundles/{}", Sha256::of(&bundle)));
+    assert_eq!(fs::read(folder.join("cluster/ca.pem")).unwrap(), b"the CAs");
+    for step in steps::all().iter().take(2) {
+        assert!(
+            !step::run(step, &mut context).unwrap(),
+            "{} ran twice",
+            step.name
+        );
+    }
+}
+
+#[test]
+fn an_altered_bundle_stops_the_host_before_anything_is_started() {
+    let key = SigningKey::from_random(&[7; 32]).unwrap();
+    let bundle = sealed_bundle(&key);
+    let mut altered = bundle.clone();
+    let middle = altered.len() / 2;
+    altered[middle] ^= 1;
+    let root = host_with_a_bundle(&key, &bundle, &altered);
+    let system = Recording::default();
+    let stop = bring(root.path(), &system).unwrap_err();
+    assert_eq!(stop.exit_code(), 1);
+    assert!(
+        report(root.path()).contains("was altered"),
+        "{}",
+        report(root.path())
+    );
+    assert!(report(root.path()).contains("\"refused\""));
+    assert_eq!(*system.0.borrow(), Vec::<String>::new());
+}
+
+#[test]
+fn a_bundle_that_another_key_signed_is_refused_although_its_digest_is_pinned() {
+    let key = SigningKey::from_random(&[7; 32]).unwrap();
+    let other = sealed_bundle(&SigningKey::from_random(&[8; 32]).unwrap());
+    let root = host_with_a_bundle(&key, &other, &other);
+    let stop = bring(root.path(), &Recording::default()).unwrap_err();
+    assert_eq!(stop.exit_code(), 1);
+    assert!(stop.to_string().contains("not signed by"), "{stop}");
+}
+
+#[test]
+fn a_bundle_that_is_nowhere_is_waited_for_and_named() {
+    let key = SigningKey::from_random(&[7; 32]).unwrap();
+    let bundle = sealed_bundle(&key);
+    let root = host_with_a_bundle(&key, &bundle, &bundle);
+    fs::remove_file(root.path().join("srv/bundles/etcd.tar.gz")).unwrap();
+    let stop = bring(root.path(), &Recording::default()).unwrap_err();
+    assert_eq!(stop.exit_code(), 3);
+    assert!(stop.to_string().contains("folder /srv"), "{stop}");
 }

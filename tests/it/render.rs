@@ -257,3 +257,28 @@ fn without_a_vip_there_is_no_keepalived() {
             .all(|path| !path.as_str().contains("keepalived"))
     );
 }
+
+#[test]
+fn roles_on_different_nodes_find_each_other() {
+    let text = read_source("clusters/three-node.toml");
+    let all = "roles = [\"etcd\", \"postgres\", \"proxy\"]";
+    let spread = text
+        .replacen(all, "roles = [\"etcd\", \"proxy\"]", 1)
+        .replacen(all, "roles = [\"etcd\", \"postgres\"]", 2);
+    let plan = plan_of(&spread);
+    let file = |node: usize, role, path: &str| {
+        let rendered = render::assignment(&plan, role, &plan.spec.nodes[node], &CLUSTER).unwrap();
+        String::from_utf8(rendered.files[&path.parse().unwrap()].clone()).unwrap()
+    };
+    let haproxy = file(0, Role::Proxy, "/etc/haproxy/haproxy.cfg");
+    assert!(!haproxy.contains("server db-1"), "{haproxy}");
+    assert!(haproxy.contains("server db-3 192.168.60.103:6432"));
+    let keepalived = file(0, Role::Proxy, "/etc/keepalived/keepalived.conf");
+    assert!(!keepalived.contains("unicast"), "{keepalived}");
+    let patroni = file(1, Role::Postgres, "/etc/patroni/conf.d/10-cluster.yml");
+    assert!(patroni.contains("- 192.168.60.101:2379"));
+    assert!(!patroni.contains("replicator 192.168.60.101/32"));
+    let bootstrap = file(1, Role::Postgres, "/etc/pgbundle/bootstrap.json");
+    assert!(bootstrap.contains("https://192.168.60.103:8008/patroni"));
+    assert!(!bootstrap.contains("https://192.168.60.101:8008"));
+}

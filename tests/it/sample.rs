@@ -99,6 +99,7 @@ fn spec(nodes: Vec<Node>) -> Spec {
             node_days: 825,
         },
         plain_files: vec![],
+        places: Default::default(),
     }
 }
 

@@ -47,8 +47,7 @@ fn secrets(identities: &Identities, name: &str) -> Vec<SecretFile> {
     }
     for account in Account::ALL {
         let lines = format!(
-            "\"{account:?}\" \"{}\"\n{}\n",
-            identities.verifier(account).expose(),
+            "\"{account:?}\" \"{}\"\n",
             identities.password(account).expose()
         );
         files.push(secret(&format!("/etc/pgbundle/{account:?}"), &lines, false));
@@ -610,4 +609,15 @@ fn nowhere_to_be_found_is_a_failure_that_says_so() {
         "{words}"
     );
     assert!(words.contains("trying again in 10 s"), "{words}");
+}
+
+#[test]
+fn what_old_cloud_inits_cannot_read_is_refused() {
+    let refused = UserData::of(&identity(&["folder:/srv/\u{1f389}"]))
+        .err()
+        .unwrap();
+    let UserDataError::Character { character, .. } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(character, '\u{1f389}');
 }

@@ -448,7 +448,10 @@ fn many_writers_of_one_blob_agree() {
     let server = bench.serve(&[Behaviour::Cut(900_000), Behaviour::Good]);
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| bench.assert_fetched(&bench.download(&server).unwrap()));
+            scope.spawn(|| {
+                let blob = bench.download(&server).unwrap();
+                assert!(blob.read().unwrap() == bench.content);
+            });
             scope.spawn(|| bench.store.put(b"the same").unwrap());
         }
     });
@@ -456,6 +459,12 @@ fn many_writers_of_one_blob_agree() {
         server.requests().len(),
         2,
         "one of them fetches, the others wait"
+    );
+    bench.assert_fetched(
+        &bench
+            .store
+            .open(bench.expected().sha256, bench.expected().size)
+            .unwrap(),
     );
 }
 

@@ -2,7 +2,7 @@
 -- PgBouncer looks up verifiers as a role of their own, which has no password:
 -- only the operating system user postgres can log in as it (pg_ident.conf).
 \set ON_ERROR_STOP 1
-CREATE ROLE pgbouncer_lookup LOGIN NOINHERIT CONNECTION LIMIT 50;
+CREATE ROLE pgbouncer_lookup LOGIN NOINHERIT;
 
 -- template1 first: databases created later carry the function from birth.
 \connect template1
