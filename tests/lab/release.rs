@@ -89,7 +89,7 @@ impl Release {
     pub fn password(&self, account: &str) -> Result<String, Failure> {
         let file = fs::read(self.secrets.join("passwords.json"))?;
         let passwords: serde_json::Value = serde_json::from_slice(&file)?;
-        let password = passwords["accounts"][account]["password"].as_str();
+        let password = passwords["passwords"][account].as_str();
         let password = password.ok_or_else(|| format!("{account} has no password"))?;
         Ok(password.to_owned())
     }

@@ -24,16 +24,13 @@ impl Needles {
     pub fn of(release: &Release) -> Result<Self, Failure> {
         let file = fs::read(release.secrets.join("passwords.json"))?;
         let passwords: serde_json::Value = serde_json::from_slice(&file)?;
-        let accounts = passwords["accounts"].as_object();
-        let accounts = accounts.ok_or("passwords.json has no accounts")?;
+        let passwords = passwords["passwords"].as_object();
+        let passwords = passwords.ok_or("passwords.json has no passwords")?;
         let mut secrets = Vec::new();
-        for (account, entry) in accounts {
-            let password = entry["password"].as_str();
-            secrets.push(
-                password
-                    .ok_or_else(|| format!("{account} has no password"))?
-                    .to_owned(),
-            );
+        for (account, password) in passwords {
+            let password = password.as_str();
+            let password = password.ok_or_else(|| format!("{account} has no password"))?;
+            secrets.push(password.to_owned());
         }
         secrets.push(key_line(&release.secrets.join("ca.key"))?);
         secrets.push(key_line(&release.secrets.join("signer.key"))?);

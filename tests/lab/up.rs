@@ -73,7 +73,7 @@ fn instructions(lab: &Lab, release: &Release) -> String {
         .collect();
     format!(
         "The cluster {} is up.\n{}\nA client:\n  \
-         PGPASSWORD=$(python3 -c 'import json; print(json.load(open(\"{}\"))[\"accounts\"][\"superuser\"][\"password\"])') \\\n  \
+         PGPASSWORD=$(python3 -c 'import json; print(json.load(open(\"{}\"))[\"passwords\"][\"superuser\"])') \\\n  \
          nsenter --net={} psql 'host={} port=5000 user=postgres dbname=postgres sslmode=verify-full sslrootcert={}'\n\
          `make lab-down` removes it.",
         release.cluster.name,
