@@ -7,6 +7,7 @@
 
 mod base;
 mod cgroup;
+mod client;
 mod cluster;
 mod command;
 mod disk;
@@ -14,8 +15,15 @@ mod host;
 mod lab;
 mod needs;
 mod network;
+mod release;
+mod secrets;
 mod selftest;
+mod server;
 mod sink;
+mod stories;
+mod tampering;
+mod up;
+mod waiting;
 mod workspace;
 
 use command::Failure;
