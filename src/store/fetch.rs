@@ -11,7 +11,7 @@ use super::place::Place;
 use super::{Blob, Store, StoreError};
 use crate::base::Sha256;
 
-/// A file that is wanted: what it must be, and where below its source's root it is.
+/// A file that is wanted: what it must be, and how its source calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The source's id.
@@ -83,8 +83,8 @@ pub struct Fetch<'a> {
     pub store: &'a Store,
     /// What fetches; none is offline: what the store lacks is an error.
     pub client: Option<&'a Client>,
-    /// The roots of a source, in the order in which they are tried.
-    pub places: &'a dyn Fn(&str) -> Vec<String>,
+    /// Where a file may be, in the order in which the places are tried.
+    pub places: &'a dyn Fn(&Want) -> Vec<Place>,
     /// Downloads at a time.
     pub parallel: usize,
 }
@@ -180,10 +180,7 @@ pub fn fetch(
         .values()
         .map(|want| Job {
             want,
-            places: (fetch.places)(&want.source)
-                .iter()
-                .map(|root| Place::parse(root).join(&want.path))
-                .collect(),
+            places: (fetch.places)(want),
         })
         .collect();
     let results = run(&jobs, fetch, progress);

@@ -1,6 +1,8 @@
 //! One binary for all tests that need neither root nor hosts.
 
 mod archive;
+mod archive_mirror;
+mod build;
 mod cli;
 mod identity;
 mod lock;
@@ -13,3 +15,4 @@ mod seed;
 mod spec;
 mod store;
 mod support;
+mod tiny;
