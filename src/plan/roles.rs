@@ -55,7 +55,8 @@ fn read(root: Section<'_, '_>) -> Option<Composition> {
     let always = root.required::<Vec<String>>("components");
     let with_vip = root.value("vip_components").unwrap_or_default();
     root.finish();
-    (version?, description?);
+    version?;
+    description?;
     Some(Composition {
         always: always?.into_inner(),
         with_vip,
