@@ -131,6 +131,8 @@ fn a_lock_that_was_edited_by_hand_is_refused() {
         ("name = \"etcd-client\"", "name = \"zetcd-client\""),
         ("version = 1", "version = 2"),
         ("installed_size", "installed"),
+        ("\"3.4.23-1\"", "\"3.4.24-1\""),
+        ("_1.2~rc1-3_amd64.deb\"", "_1.3_amd64.deb\""),
     ] {
         let tiny = fetched();
         edit(&tiny, LOCK, from, to);
@@ -154,6 +156,19 @@ fn a_store_is_carried_across_an_air_gap() {
         .succeeded();
     let beyond = tiny.path("beyond").join(RELEASE);
     assert_eq!(tiny::difference(&tiny.path(RELEASE), &beyond), "");
+}
+
+#[test]
+fn what_is_no_whole_export_is_not_taken_in() {
+    let tiny = Tiny::new();
+    let import = |file: &str| {
+        tiny.sandbox
+            .run(&["store", "import", file, "--store", "store"])
+    };
+    let said = import("nowhere.tar").failed_with(2);
+    assert!(said.contains("nowhere.tar"), "{said}");
+    let said = import("demo.toml").failed_with(1);
+    assert!(said.contains("demo.toml"), "{said}");
 }
 
 #[test]
