@@ -40,6 +40,13 @@ lint: need-rust
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --bin pgbundle-node -- -D warnings
 
+# Beside apt, tar and gzip, as ratios; the release build, over the example's lock.
+bench: bundle
+	BENCH_TOOL=$(CURDIR)/$(TOOL) BENCH_CLUSTER=$(CURDIR)/$(CLUSTER) \
+	BENCH_LOCK=$(CURDIR)/$(basename $(CLUSTER)).$(PROFILE)-amd64.lock \
+	BENCH_STORE="$${PGBUNDLE_STORE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/pgbundle}" \
+	$(CARGO) bench --locked --bench ratios
+
 golden: need-rust
 	PGBUNDLE_GOLDEN=write $(CARGO) test --locked --test it golden
 

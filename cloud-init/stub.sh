@@ -19,14 +19,19 @@ say() { echo "pgbundle: $*"; }
 
 is_pinned() { [ -f "$1" ] && [ "$(sha256sum <"$1")" = "$digest  -" ]; }
 
+# Copies its input to $new, and one byte more than is right at the most: what
+# gives more must not fill the disk.
+bounded() { head -c "$((size + 1))" >"$new"; }
+
 # Copies what lies at $1 to $new.
 take() {
     [ -f "$1" ] || { say "  no $1"; return 1; }
-    cp "$1" "$new"
+    bounded <"$1"
 }
 
 accept() {
     is_pinned "$new" && return
+    [ -s "$new" ] || { say "  nothing came"; return 1; }
     say "  refused: $(wc -c <"$new") bytes with another digest (pinned: $size bytes, sha256 $digest)"
     return 1
 }
@@ -37,7 +42,7 @@ from_media() {
         [ -b "$device" ] || device=$(blkid -L "$label" 2>/dev/null) || continue
         say "  disk $label at $device"
         mkdir -p "$mount_point"
-        mount -o ro "$device" "$mount_point" || continue
+        mount -o ro,nosuid,nodev,noexec "$device" "$mount_point" || continue
         is_found=no
         if take "$mount_point/$path" && accept; then is_found=yes; fi
         umount "$mount_point"
@@ -49,13 +54,13 @@ from_media() {
 
 from_url() {
     if command -v curl >/dev/null; then
-        curl -fsSL --connect-timeout 10 --max-time 300 -o "$new" "$1"
+        curl -fsSL --connect-timeout 10 --max-time 300 "$1" | bounded
     elif command -v wget >/dev/null; then
-        wget -q -T 10 -O "$new" "$1"
+        wget -q -T 10 -O - "$1" | bounded
     elif command -v python3 >/dev/null; then
         python3 -c 'import shutil, sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=10) as source, open(sys.argv[2], "wb") as target:
-    shutil.copyfileobj(source, target)' "$1" "$new"
+with urllib.request.urlopen(sys.argv[1], timeout=10) as source:
+    shutil.copyfileobj(source, sys.stdout.buffer)' "$1" | bounded
     else
         say "  this host has neither curl nor wget nor python3: use media or a folder"
         return 1

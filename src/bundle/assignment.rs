@@ -31,6 +31,8 @@ pub struct Assignment {
     pub files: Vec<File>,
     /// Small includes that hold one fact only the host knows.
     pub facts: Vec<FactFile>,
+    /// Marked blocks in files that others write too.
+    pub blocks: Vec<Block>,
     /// TCP ports that must be free before anything is installed.
     pub ports: Vec<u16>,
     /// Folders of data that must be empty or this cluster's own.
@@ -154,6 +156,19 @@ pub struct FactFile {
     pub after: String,
     /// Names of the services that take up a change of it.
     pub services: Vec<String>,
+}
+
+/// A marked block in a file that the system and other programs write too
+/// (`/etc/hosts`); what stands outside the marks is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Where on the node.
+    pub path: NodePath,
+    /// Owner, group and mode of the whole file.
+    pub access: Access,
+    /// The block's text.
+    pub text: String,
 }
 
 /// A folder of data that outlives every install. Its marker lies beside it

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{RenderError, Rendered};
 use crate::base::{NodeName, NodePath, Role, SchemaVersion, Sha256};
 use crate::bundle::assignment::{
-    Access, Assignment, DataDirectory, Directory, FactFile, File, Mode, Service, Stage,
+    Access, Assignment, Block, DataDirectory, Directory, FactFile, File, Mode, Service, Stage,
 };
 use crate::bundle::plain_file;
 use crate::spec::PlainFile;
@@ -28,6 +28,7 @@ impl Draft {
             directories: Vec::new(),
             files: Vec::new(),
             facts: Vec::new(),
+            blocks: Vec::new(),
             ports: Vec::new(),
             data: Vec::new(),
             services: Vec::new(),
@@ -105,6 +106,16 @@ impl Draft {
     /// Adds an include with a fact of the host.
     pub fn fact(&mut self, fact: FactFile) {
         self.assignment.facts.push(fact);
+    }
+
+    /// Adds a marked block to a file that others write too.
+    pub fn block(&mut self, path: &str, text: String) -> Result<(), RenderError> {
+        self.assignment.blocks.push(Block {
+            path: path.parse()?,
+            access: access("root", "root", 0o644),
+            text,
+        });
+        Ok(())
     }
 
     /// Adds a folder.

@@ -7,8 +7,10 @@
 //! ([`secret_files`]), travels in the seed alone, and is referred to by path.
 //!
 //! # Design
-//! - Addresses everywhere, names nowhere: a host's own name may lead to
-//!   loopback, and no resolver is needed before the cluster stands.
+//! - Addresses everywhere in configuration: a host's own name may lead to
+//!   loopback, and no resolver is needed before the cluster stands. The nodes'
+//!   names stand in each other's `/etc/hosts`, for people and for programs
+//!   that look up who an address is.
 //! - Units have the names of the package's units and replace them, so that
 //!   people find them where they look.
 //! - PgBouncer looks passwords up as a role that logs in by operating system
@@ -22,6 +24,7 @@ mod draft;
 mod etcd;
 mod haproxy;
 mod keepalived;
+mod names;
 mod patroni;
 mod pgbouncer;
 mod places;
@@ -126,6 +129,7 @@ pub fn assignment(
     let mut draft = Draft::new(node.name.clone(), role);
     draft.assignment.packages = plan.packages.get(&role).cloned().unwrap_or_default();
     quiet::render(&site, &mut draft)?;
+    names::render(&site, &mut draft)?;
     match role {
         Role::Etcd => etcd::render(&site, &mut draft)?,
         Role::Postgres => {

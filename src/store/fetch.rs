@@ -29,32 +29,50 @@ pub struct Want {
 pub enum Progress<'a> {
     /// The file was in the store already.
     Present {
+        /// Which file.
         want: &'a Want,
+        /// Bytes that are there so far.
         done: u64,
+        /// Bytes of all wants.
         total: u64,
     },
     /// The file in the store was altered; it is fetched anew.
     Altered {
+        /// Which file.
         want: &'a Want,
+        /// What was found.
         error: &'a StoreError,
     },
     /// The file is asked for at a place.
-    Started { want: &'a Want, place: &'a Place },
+    Started {
+        /// Which file.
+        want: &'a Want,
+        /// Where.
+        place: &'a Place,
+    },
     /// Bytes of the file came in.
     Bytes {
+        /// Which file.
         want: &'a Want,
+        /// Bytes that are there so far.
         done: u64,
+        /// Bytes of all wants.
         total: u64,
     },
     /// A place does not serve; the next is tried.
     Failed {
+        /// Which file.
         want: &'a Want,
+        /// Why not.
         error: &'a HttpError,
     },
     /// The file is in the store.
     Fetched {
+        /// Which file.
         want: &'a Want,
+        /// Bytes that are there so far.
         done: u64,
+        /// Bytes of all wants.
         total: u64,
     },
 }

@@ -151,8 +151,11 @@ fn cloud_init_and_pyyaml_read_what_was_meant() {
     let identity = identity(&["media", "folder:/srv/it's a bundle"]);
     let made = UserData::of(&identity).unwrap();
     let text = std::str::from_utf8(made.as_bytes()).unwrap();
-    assert!(text.starts_with("#cloud-config\nbootcmd:\n"), "{text}");
-    assert_eq!(pyyaml(text), json!({ "bootcmd": [plant(&identity)] }));
+    assert!(text.starts_with("#cloud-config\n"), "{text}");
+    assert_eq!(
+        pyyaml(text),
+        json!({ "manage_etc_hosts": false, "bootcmd": [plant(&identity)] })
+    );
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("user-data");
     fs::write(&file, text).unwrap();
@@ -523,7 +526,7 @@ fn installs_by_http_with_whatever_can_fetch() {
     let tools = [
         "sh",
         "grep",
-        "cp",
+        "head",
         "rm",
         "mkdir",
         "chmod",
@@ -580,6 +583,18 @@ fn another_digest_is_refused_and_the_next_source_tried() {
         assert_eq!(output.status.code(), Some(i32::from(!is_found)), "{words}");
         assert_eq!(is_installed(&host), is_found);
     }
+}
+
+#[test]
+fn a_source_that_gives_more_than_is_right_does_not_fill_the_disk() {
+    static ENDLESS: [u8; 1 << 20] = [b'#'; 1 << 20];
+    let host = Host::new();
+    fs::write(host.at("pgbundle-node"), ENDLESS).unwrap();
+    let folder = format!("folder:{}", host.at("").display());
+    let sources = [folder.trim_end_matches('/'), &serve(&ENDLESS)];
+    let words = said(&host.run(SHELLS[0], &stub(&identity(&sources)), &host.path(SYSTEM)));
+    let refused = format!("refused: {} bytes with another digest", PROGRAM.len() + 1);
+    assert_eq!(words.matches(&refused).count(), 2, "{words}");
 }
 
 #[test]
