@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{NodeName, NodePath, Role, SchemaVersion, Sha256};
+use crate::base::{BundlePath, NodeName, NodePath, Role, SchemaVersion, Sha256};
 
 /// One role on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +108,7 @@ pub enum Stage {
     AfterPackages,
 }
 
-/// A file of the cluster layer, at `cluster/nodes/<node>/files<path>`.
+/// A file: of the cluster layer, or a plain one of the packages layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -122,6 +122,10 @@ pub struct File {
     pub stage: Stage,
     /// Names of the services that take up a change of it.
     pub services: Vec<String>,
+    /// Where in the bundle a plain file lies (`packages/files/<name>`); none:
+    /// the file was rendered and lies at `cluster/nodes/<node>/files<path>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<BundlePath>,
 }
 
 /// A fact that only the host knows. The list is closed on purpose.

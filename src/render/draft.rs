@@ -7,6 +7,8 @@ use crate::base::{NodeName, NodePath, Role, SchemaVersion, Sha256};
 use crate::bundle::assignment::{
     Access, Assignment, Block, DataDirectory, Directory, FactFile, File, Mode, Service, Stage,
 };
+use crate::bundle::plain_file;
+use crate::spec::PlainFile;
 
 /// What has been rendered so far.
 pub struct Draft {
@@ -67,8 +69,37 @@ impl Draft {
             sha256: Sha256::of(&content),
             stage,
             services: owned(services),
+            plain: None,
         });
         self.files.insert(path, content);
+        Ok(())
+    }
+
+    /// Adds a plain file, whose content lies in the packages layer. It comes
+    /// after the packages, so that none of theirs takes its place.
+    pub fn plain(&mut self, file: &PlainFile) -> Result<(), RenderError> {
+        let Some((path, mode)) = &file.install else {
+            return Ok(());
+        };
+        if self
+            .assignment
+            .files
+            .iter()
+            .any(|known| known.path == *path)
+        {
+            return Err(RenderError::Taken {
+                name: file.name.clone(),
+                path: path.to_string(),
+            });
+        }
+        self.assignment.files.push(File {
+            path: path.clone(),
+            access: access("root", "root", *mode),
+            sha256: file.sha256,
+            stage: Stage::AfterPackages,
+            services: Vec::new(),
+            plain: Some(plain_file(&file.name)?),
+        });
         Ok(())
     }
 

@@ -64,7 +64,7 @@ pub struct Cluster<'a> {
 pub struct Rendered {
     /// What the node is to do.
     pub assignment: Assignment,
-    /// The content of every file that the assignment names.
+    /// The content of every file that the assignment names, but for plain ones.
     pub files: BTreeMap<NodePath, Vec<u8>>,
 }
 
@@ -90,6 +90,16 @@ pub enum RenderError {
     /// A path that came out is none.
     #[error(transparent)]
     Path(#[from] crate::base::path::NotAPath),
+    /// A plain file would take another file's place.
+    #[error(
+        "the plain file `{name}` would be installed at {path}, where another file of this cluster belongs: choose another `install`"
+    )]
+    Taken {
+        /// The plain file.
+        name: String,
+        /// Its path on the node.
+        path: String,
+    },
     /// A template is wrong.
     #[error("the template `{name}` cannot be filled: {source}")]
     Template {
@@ -135,5 +145,10 @@ pub fn assignment(
         }
     }
     places::trust(&site, &mut draft)?;
+    for file in &plan.spec.plain_files {
+        if file.roles.contains(&role) {
+            draft.plain(file)?;
+        }
+    }
     Ok(draft.finish())
 }

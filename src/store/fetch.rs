@@ -293,18 +293,15 @@ impl Worker<'_> {
 
     fn download(&self, client: &Client, job: &Job<'_>) -> Result<Blob, Vec<HttpError>> {
         let want = job.want;
-        let mut tried = Vec::new();
+        let mut tried: Vec<HttpError> = Vec::new();
         for place in &job.places {
+            if let Some(error) = tried.last() {
+                (self.progress)(Progress::Failed { want, error });
+            }
             (self.progress)(Progress::Started { want, place });
             match self.download_from(client, want, place) {
                 Ok(blob) => return Ok(blob),
-                Err(error) => {
-                    (self.progress)(Progress::Failed {
-                        want,
-                        error: &error,
-                    });
-                    tried.push(error);
-                }
+                Err(error) => tried.push(error),
             }
         }
         Err(tried)

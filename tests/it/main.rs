@@ -2,13 +2,18 @@
 
 mod archive;
 mod archive_mirror;
+mod bad_archives;
 mod build;
 mod cli;
+mod flipped_bits;
 mod identity;
 mod lock;
 mod node;
+mod offline;
 mod oracles;
+mod plain_files;
 mod render;
+mod reproducible;
 mod sample;
 mod seal;
 mod seed;

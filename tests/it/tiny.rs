@@ -41,7 +41,7 @@ roles = ["etcd", "postgres", "proxy"]
 [[node]]
 name = "db-3"
 address = "10.0.0.13/24"
-roles = ["etcd", "postgres"]
+roles = ["etcd"]
 "#;
 
 /// The sandbox with archive, profile, spec and the hosts' program.
@@ -128,15 +128,15 @@ impl Tiny {
         ]
     }
 
+    pub fn node_program(&self) -> Vec<String> {
+        let path = self.path("node").display().to_string();
+        vec!["--node-program".to_owned(), path]
+    }
+
     /// What `build` needs beyond [`Self::cluster`] and [`Self::mirrors`].
     pub fn making(&self) -> Vec<String> {
-        let path = |name: &str| self.path(name).display().to_string();
-        vec![
-            "--secrets".to_owned(),
-            path("secrets"),
-            "--node-program".to_owned(),
-            path("node"),
-        ]
+        let secrets = self.path("secrets").display().to_string();
+        [vec!["--secrets".to_owned(), secrets], self.node_program()].concat()
     }
 
     /// A verb with mirrors, as `lock` and `fetch` are.
@@ -173,16 +173,28 @@ impl Tiny {
         let text = text
             .replace(root.trim_end_matches('/'), "[ROOT]")
             .replace(&self.archive.fingerprint(), "[KEY]");
-        let digest = |word: &str| {
-            let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            let is_digest = bare.len() == 64 && bare.bytes().all(|b| b.is_ascii_hexdigit());
-            match is_digest {
-                true => word.replace(bare, "[SHA256]"),
-                false => word.to_owned(),
-            }
+        let line = |line: &str| {
+            let words: Vec<_> = line.split(' ').collect();
+            let next = |at: usize| words.get(at + 1).copied().unwrap_or_default();
+            let words = words.iter().enumerate();
+            let settled: Vec<_> = words.map(|(at, word)| settled(word, next(at))).collect();
+            settled.join(" ")
         };
-        let line = |line: &str| line.split(' ').map(digest).collect::<Vec<_>>().join(" ");
         text.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// A word without digests, keys and sizes: signatures are longer and shorter.
+fn settled(word: &str, next: &str) -> String {
+    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let is_hex = bare.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_size =
+        bare.parse::<f64>().is_ok() && (next.starts_with("bytes") || next.starts_with("KiB"));
+    match bare.len() {
+        64 if is_hex => word.replace(bare, "[SHA256]"),
+        40 if is_hex => word.replace(bare, "[ANOTHER KEY]"),
+        _ if is_size => word.replace(bare, "[N]"),
+        _ => word.to_owned(),
     }
 }
 
