@@ -13,7 +13,7 @@ use super::host::Host;
 use super::pending;
 use super::stop::Stop;
 use crate::base::Sha256;
-use crate::bundle::assignment::{Access, Directory, Service, Stage, Uptake};
+use crate::bundle::assignment::{Access, DataDirectory, Directory, Service, Stage, Uptake};
 use crate::seed::identity::Identity;
 
 /// A file as it is wanted, wherever its content comes from.
@@ -96,6 +96,11 @@ pub fn all_services(bundles: &[RoleBundle]) -> impl Iterator<Item = &Service> {
     bundles
         .iter()
         .flat_map(|bundle| &bundle.assignment.services)
+}
+
+/// The folders of data of every role.
+pub fn data_folders(bundles: &[RoleBundle]) -> impl Iterator<Item = &DataDirectory> {
+    bundles.iter().flat_map(|bundle| &bundle.assignment.data)
 }
 
 /// All files of all roles, facts and secrets, in a fixed order.

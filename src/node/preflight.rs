@@ -7,7 +7,7 @@ use rustix::fs::statvfs;
 
 use super::bundles::RoleBundle;
 use super::facts;
-use super::files::all_services;
+use super::files::{self, all_services};
 use super::host::Host;
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
@@ -214,7 +214,7 @@ fn data_faults(
 ) -> Result<Vec<String>, Stop> {
     let mine = Marker::of(identity, Held::Empty);
     let mut faults = Vec::new();
-    for data in bundles.iter().flat_map(|bundle| &bundle.assignment.data) {
+    for data in files::data_folders(bundles) {
         faults.extend(marker::foreign(&data.path.under(&host.root), &mine)?);
     }
     Ok(faults)

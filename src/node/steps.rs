@@ -331,11 +331,7 @@ const MARKERS: Step = Step {
     name: "markers",
     scope: Scope::Cluster,
     describe: |context| {
-        let folders = context
-            .bundles
-            .iter()
-            .flat_map(|bundle| &bundle.assignment.data);
-        Ok(folders
+        Ok(files::data_folders(&context.bundles)
             .map(|data| {
                 format!(
                     "# {}.pgbundle.json: whose the folder is, and that nothing was ever there",
@@ -347,12 +343,10 @@ const MARKERS: Step = Step {
     restarts: nothing,
     check: |context| {
         let mut unmarked = 0;
-        for bundle in &context.bundles {
-            for data in &bundle.assignment.data {
-                let marker = marker::read(&data.path.under(&context.host.root))?;
-                let generation = marker.map(|marker| marker.generation);
-                unmarked += usize::from(generation != Some(context.identity()?.generation));
-            }
+        for data in files::data_folders(&context.bundles) {
+            let marker = marker::read(&data.path.under(&context.host.root))?;
+            let generation = marker.map(|marker| marker.generation);
+            unmarked += usize::from(generation != Some(context.identity()?.generation));
         }
         Ok(needed_if(unmarked > 0, || {
             format!("{unmarked} data folders to mark")
@@ -364,11 +358,7 @@ const MARKERS: Step = Step {
 fn mark_folders(context: &mut Context) -> Result<(), Stop> {
     let host = context.host;
     let mine = Marker::of(context.identity()?, Held::Empty);
-    for data in context
-        .bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.data)
-    {
+    for data in files::data_folders(&context.bundles) {
         let folder = data.path.under(&host.root);
         // Asked again: the preflight was before the packages, which may have left something.
         if let Some(reason) = marker::foreign(&folder, &mine)? {
@@ -457,11 +447,7 @@ type Filled = (PathBuf, Marker, Option<(u32, u32)>);
 fn filled(context: &Context) -> Result<Vec<Filled>, Stop> {
     let accounts = Accounts::of(context.host)?;
     let mut filled = Vec::new();
-    for data in context
-        .bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.data)
-    {
+    for data in files::data_folders(&context.bundles) {
         let folder = data.path.under(&context.host.root);
         if let Some(marker) = marker::read(&folder)?
             && marker.state != Held::HoldsData
