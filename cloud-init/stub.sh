@@ -1,9 +1,11 @@
 #!/bin/sh
 # Finds the node program of this cluster, proves that it is the pinned one,
 # and hands over to it. It does nothing else. POSIX sh; run by
-# pgbundle.service as root, again 10 s after each failure.
+# pgbundle.service as root, again 10 s after each failure but a refusal (1).
 set -eu
 umask 077
+# What goes wrong here may go right the next time: the unit tries again after 3.
+trap 'exit 3' EXIT
 
 digest={{ digest }}
 size={{ size }}
@@ -13,6 +15,7 @@ set -- {{ sources }}
 
 program=/usr/local/sbin/pgbundle-node
 new=/usr/local/sbin/.pgbundle-node.new
+is_refused=no
 mount_point=/run/pgbundle-media
 
 say() { echo "pgbundle: $*"; }
@@ -27,6 +30,7 @@ take() {
 
 accept() {
     is_pinned "$new" && return
+    is_refused=yes
     say "  refused: $(wc -c <"$new") bytes with another digest (pinned: $size bytes, sha256 $digest)"
     return 1
 }
@@ -55,7 +59,8 @@ from_url() {
     elif command -v python3 >/dev/null; then
         python3 -c 'import shutil, sys, urllib.request
 with urllib.request.urlopen(sys.argv[1], timeout=10) as source, open(sys.argv[2], "wb") as target:
-    shutil.copyfileobj(source, target)' "$1" "$new"
+    shutil.copyfileobj(source, target)
+    sys.exit(bool(source.length))' "$1" "$new"
     else
         say "  this host has neither curl nor wget nor python3: use media or a folder"
         return 1
@@ -87,7 +92,12 @@ install_program() {
 while grep -q " $mount_point " /proc/mounts; do umount "$mount_point"; done
 
 if ! is_pinned "$program" && ! install_program "$@"; then
+    if [ "$is_refused" = yes ]; then
+        say "refused: no source has the pinned node program; mend the source, then: systemctl restart pgbundle"
+        trap - EXIT
+        exit 1
+    fi
     say "the node program is nowhere to be found; trying again in 10 s"
-    exit 1
+    exit 3
 fi
 exec "$program" up

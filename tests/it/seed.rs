@@ -11,6 +11,7 @@ use std::process::{Command, Output};
 use pgbundle::base::{Role, Sha256};
 use pgbundle::bundle::assignment::{Access, Mode};
 use pgbundle::identity::{Account, Identities};
+use pgbundle::node::stop::Stop;
 use pgbundle::seed::identity::{DeliverySource, Identity, Pinned, PinnedBundle, SecretFile};
 use pgbundle::seed::nocloud::{meta_data, network_config};
 use pgbundle::seed::user_data::{LIMIT, UserData, UserDataError, plant, stub};
@@ -454,6 +455,16 @@ fn shellcheck_finds_nothing() {
 }
 
 #[test]
+fn the_unit_tries_again_what_may_pass_and_not_what_was_refused() {
+    let unit = include_str!("../../cloud-init/pgbundle.service");
+    assert!(unit.contains("\nRestart=on-failure\n"));
+    assert!(unit.contains("\nRestartPreventExitStatus=1 2\n"));
+    assert_eq!(Stop::refuse("no").exit_code(), 1);
+    assert_eq!(Stop::Input(String::new()).exit_code(), 2);
+    assert_eq!(Stop::World(String::new()).exit_code(), 3);
+}
+
+#[test]
 fn systemd_accepts_the_unit() {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("cloud-init/pgbundle.service");
     accepts(Command::new("systemd-analyze").arg("verify").arg(unit));
@@ -602,7 +613,7 @@ fn an_altered_program_on_the_host_is_replaced() {
 fn nowhere_to_be_found_is_a_failure_that_says_so() {
     let host = Host::new();
     let output = host.run(SHELLS[0], &stub(&identity(&["media"])), &host.path(SYSTEM));
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(3), "the unit tries again");
     let words = said(&output);
     assert!(
         words.contains("no disk labelled PGBUNDLE or cidata has it"),
