@@ -105,6 +105,7 @@ pub fn bring_all(
                     what: format!("the {} bundle ({})", pinned.role, pinned.file.path),
                     of: places,
                     since,
+                    remedy: "attach the medium or let a source serve it; it is looked for again every few seconds".to_owned(),
                 }),
             }
         }

@@ -14,7 +14,7 @@ use super::http::{self, Trust};
 use super::narrator::{Narrator, Wait};
 use super::services;
 use super::stop::Stop;
-use crate::bundle::assignment::Health;
+use crate::bundle::assignment::{Health, Service};
 use crate::bundle::start::{BOOTSTRAP, ETCD_START, TlsFiles};
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -27,22 +27,17 @@ pub fn wait_for_all(
     bundles: &[RoleBundle],
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
-    let (begun, since) = (Instant::now(), host.now());
+    let begun = Instant::now();
     loop {
-        let waits: Vec<Wait> = unanswered(host, bundles)?
-            .into_iter()
-            .map(|(what, of)| Wait { what, of, since })
-            .collect();
+        let waits = unanswered(host, bundles)?;
         narrator.waits(waits.clone())?;
         if waits.is_empty() {
             return Ok(());
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let still = waits
-                .iter()
-                .map(|wait| format!("{} from {}", wait.what, wait.of));
+            let still = waits.iter().map(ToString::to_string);
             return Err(Stop::World(format!(
-                "still waiting for {}",
+                "still {}",
                 still.collect::<Vec<_>>().join("; ")
             )));
         }
@@ -51,42 +46,56 @@ pub fn wait_for_all(
 }
 
 /// The services that do not serve: what is waited for, and of whom.
-pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<(String, String)>, Stop> {
+pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<Wait>, Stop> {
     let mut waiting = Vec::new();
     for bundle in bundles {
         for service in &bundle.assignment.services {
-            let (what, of, serves) = match &service.health {
-                Health::Http {
-                    url,
-                    status,
-                    waits_for,
-                } => {
-                    let answered = ask_http(host, &bundle.authorities(), url);
-                    let said = answered
-                        .as_ref()
-                        .map_or_else(Clone::clone, |code| format!("answered {code}"));
-                    (
-                        waits_for,
-                        format!("{} at {url}, which {said}", service.name),
-                        answered == Ok(*status),
-                    )
-                }
-                Health::Tcp { address, waits_for } => (
-                    waits_for,
-                    format!("{} at {address}", service.name),
-                    accepts(address),
-                ),
-                Health::UnitActive { waits_for } => {
-                    let state = services::active_state(host, &service.unit)?;
-                    (waits_for, service.unit.clone(), state == "active")
-                }
+            let Some((what, of)) = silence(host, bundle, service)? else {
+                continue;
             };
-            if !serves {
-                waiting.push((what.clone(), of));
-            }
+            waiting.push(Wait {
+                what: what.clone(),
+                of,
+                since: host.now(),
+                remedy: format!(
+                    "see that the other nodes are switched on; this node's side: journalctl -u {}",
+                    service.unit
+                ),
+            });
         }
     }
     Ok(waiting)
+}
+
+/// What a service that does not serve is waited for, and of whom; none: it serves.
+fn silence<'s>(
+    host: &Host,
+    bundle: &RoleBundle,
+    service: &'s Service,
+) -> Result<Option<(&'s String, String)>, Stop> {
+    let (what, of, serves) = match &service.health {
+        Health::Http {
+            url,
+            status,
+            waits_for,
+        } => {
+            let answered = ask_http(host, &bundle.authorities(), url);
+            let said = answered
+                .as_ref()
+                .map_or_else(Clone::clone, |code| format!("answered {code}"));
+            let of = format!("{} at {url}, which {said}", service.name);
+            (waits_for, of, answered == Ok(*status))
+        }
+        Health::Tcp { address, waits_for } => {
+            let of = format!("{} at {address}", service.name);
+            (waits_for, of, accepts(address))
+        }
+        Health::UnitActive { waits_for } => {
+            let state = services::active_state(host, &service.unit)?;
+            (waits_for, service.unit.clone(), state == "active")
+        }
+    };
+    Ok((!serves).then_some((what, of)))
 }
 
 fn ask_http(host: &Host, authorities: &Path, url: &str) -> Result<u16, String> {

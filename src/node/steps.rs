@@ -157,10 +157,10 @@ const PREFLIGHT: Step = Step {
             narrator,
             identity,
             bundles,
-            ..
+            patience,
         } = context;
         if let Some(identity) = identity {
-            preflight::pass(host, narrator, identity, bundles)?;
+            preflight::pass(host, narrator, identity, bundles, *patience)?;
         }
         Ok(Check::AlreadySo)
     },
