@@ -25,6 +25,7 @@ pub mod facts;
 pub mod files;
 pub mod guard;
 pub mod health;
+pub mod held;
 pub mod host;
 pub mod http;
 pub mod identity;

@@ -6,13 +6,14 @@
 //! others that make the quorum. The health step asks instead.
 
 use super::bundles::RoleBundle;
+use super::console::brief;
 use super::files::all_services;
+use super::held;
 use super::host::Host;
-use super::pending;
+use super::pending::{self, Pending};
 use super::stop::Stop;
 use super::system::Call;
-use super::units;
-use crate::bundle::assignment::Uptake;
+use crate::bundle::assignment::{Service, Uptake};
 
 /// `ActiveState` of a unit (`active`, `activating`, `inactive`, `failed`, …).
 pub fn active_state(host: &Host, unit: &str) -> Result<String, Stop> {
@@ -28,65 +29,67 @@ fn is_enabled(host: &Host, unit: &str) -> Result<bool, Stop> {
     Ok(answer.succeeded())
 }
 
-/// What is left to do; empty when every unit runs and has taken everything up.
-pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
-    let mut left = Vec::new();
-    for unit in guarded(bundles).filter(|unit| units::is_masked(host, unit)) {
-        left.push(format!("{unit} is still masked"));
-    }
-    for service in all_services(bundles) {
-        if !is_enabled(host, &service.unit)? {
-            left.push(format!("{} is not enabled", service.unit));
-        }
-        if !matches!(
-            active_state(host, &service.unit)?.as_str(),
-            "active" | "activating" | "reloading"
-        ) {
-            left.push(format!("{} does not run", service.unit));
-        }
-    }
-    left.extend(
-        pending::read(host)?
-            .units
-            .into_keys()
-            .map(|unit| format!("{unit} has a change to take up")),
-    );
-    Ok(left)
+fn runs(host: &Host, unit: &str) -> Result<bool, Stop> {
+    let state = active_state(host, unit)?;
+    Ok(matches!(
+        state.as_str(),
+        "active" | "activating" | "reloading"
+    ))
 }
 
-fn guarded(bundles: &[RoleBundle]) -> impl Iterator<Item = &String> {
-    bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.guarded_units)
+/// What is left to do; empty when every unit runs and has taken everything up.
+pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
+    let (mut disabled, mut idle) = (Vec::new(), Vec::new());
+    for service in all_services(bundles) {
+        if !is_enabled(host, &service.unit)? {
+            disabled.push(service.unit.clone());
+        }
+        if !runs(host, &service.unit)? {
+            idle.push(service.unit.clone());
+        }
+    }
+    let changed: Vec<String> = pending::read(host)?.units.into_keys().collect();
+    let held = held::names(host)?;
+    let parts = [
+        brief(&held, "a unit to give back", "units to give back"),
+        brief(&disabled, "a unit to enable", "units to enable"),
+        brief(&idle, "a unit to start", "units to start"),
+        brief(
+            &changed,
+            "a unit with a change to take up",
+            "units with a change to take up",
+        ),
+    ];
+    Ok(parts.into_iter().flatten().collect())
 }
 
 /// Brings every service up, in order.
 pub fn start_all(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
-    for unit in guarded(bundles) {
-        units::unmask(host, unit)?;
-    }
-    units::reload(host)?;
+    held::give_back(host)?;
     let pending = pending::read(host)?;
     for service in all_services(bundles) {
-        let unit = service.unit.as_str();
-        if !is_enabled(host, unit)? {
-            host.system
-                .run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
-        }
-        let runs = matches!(
-            active_state(host, unit)?.as_str(),
-            "active" | "activating" | "reloading"
-        );
-        let verb = match pending.units.get(unit) {
-            Some(Uptake::Restart) if runs => "restart",
-            Some(Uptake::Reload) if runs => "reload-or-restart",
-            _ if runs => continue,
-            _ => "start",
-        };
-        host.system
-            .run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
+        start(host, service, &pending)?;
     }
     pending::clear(host)
+}
+
+/// Enables and starts one service, or lets it take up what changed.
+fn start(host: &Host, service: &Service, pending: &Pending) -> Result<(), Stop> {
+    let unit = service.unit.as_str();
+    if !is_enabled(host, unit)? {
+        host.system
+            .run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
+    }
+    let runs = runs(host, unit)?;
+    let verb = match pending.units.get(unit) {
+        Some(Uptake::Restart) if runs => "restart",
+        Some(Uptake::Reload) if runs => "reload-or-restart",
+        _ if runs => return Ok(()),
+        _ => "start",
+    };
+    host.system
+        .run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
+    Ok(())
 }
 
 #[cfg(test)]

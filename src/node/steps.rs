@@ -7,6 +7,7 @@ use super::bundles;
 use super::durable;
 use super::files;
 use super::health;
+use super::held;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
 use super::packages::{self, PackageManager, names};
@@ -181,12 +182,18 @@ const PACKAGES: Step = Step {
     describe: |context| {
         let mut lines = Vec::new();
         for bundle in &context.bundles {
-            let units = bundle
-                .assignment
-                .masked_units
-                .iter()
-                .chain(&bundle.assignment.guarded_units);
-            lines.extend(units.map(|unit| format!("systemctl mask {unit}")));
+            let (masked, guarded) = (
+                &bundle.assignment.masked_units,
+                &bundle.assignment.guarded_units,
+            );
+            lines.extend(
+                masked
+                    .iter()
+                    .map(|unit| format!("systemctl mask --now {unit}")),
+            );
+            lines.extend(guarded.iter().map(|unit| {
+                format!("systemctl mask --now {unit}   # given back as it was by the step services")
+            }));
         }
         lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
         if let Some(manager) = manager(context)? {
@@ -237,11 +244,8 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     files::install_before_packages(host, context.identity()?, bundles)?;
     for bundle in bundles {
         units::silence(host, &bundle.assignment.masked_units)?;
-        for unit in &bundle.assignment.guarded_units {
-            units::mask(host, unit)?;
-        }
     }
-    units::reload(host)?;
+    held::hold(host, bundles)?;
     units::forbid_starts(host)?;
     let repaired = host.system.ask(&manager.repair_call(host))?;
     if !repaired.succeeded() {
