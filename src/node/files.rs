@@ -93,9 +93,23 @@ fn differs(metadata: &fs::Metadata, wanted: &Rights) -> Option<String> {
 
 /// Every service of every role, in the order in which they start.
 pub fn all_services(bundles: &[RoleBundle]) -> impl Iterator<Item = &Service> {
-    bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.services)
+    each_service(bundles).map(|(_, service)| service)
+}
+
+/// Each service once, with the first bundle that has it: roles may share one.
+pub fn each_service(bundles: &[RoleBundle]) -> impl Iterator<Item = (&RoleBundle, &Service)> {
+    let mut seen = Vec::new();
+    let pairs = bundles.iter().flat_map(services_of);
+    pairs.filter(move |(_, service)| {
+        let is_new = !seen.contains(&&service.unit);
+        seen.push(&service.unit);
+        is_new
+    })
+}
+
+fn services_of(bundle: &RoleBundle) -> impl Iterator<Item = (&RoleBundle, &Service)> {
+    let services = bundle.assignment.services.iter();
+    services.map(move |service| (bundle, service))
 }
 
 /// The folders of data of every role.

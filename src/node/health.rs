@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::bundles::RoleBundle;
+use super::clock;
+use super::files::each_service;
 use super::host::{Host, read_json};
 use super::http::{self, Trust};
 use super::narrator::{Narrator, Wait};
@@ -27,9 +29,20 @@ pub fn wait_for_all(
     bundles: &[RoleBundle],
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
+    wait_for(host, narrator, bundles, patience, |_| true)
+}
+
+/// As [`wait_for_all`], for the services that are chosen.
+pub fn wait_for(
+    host: &Host,
+    narrator: &mut Narrator,
+    bundles: &[RoleBundle],
+    patience: Option<Duration>,
+    is_chosen: fn(&Service) -> bool,
+) -> Result<(), Stop> {
     let begun = Instant::now();
     loop {
-        let waits = unanswered(host, bundles)?;
+        let waits = unanswered(host, bundles, is_chosen)?;
         narrator.waits(waits.clone())?;
         if waits.is_empty() {
             return Ok(());
@@ -45,26 +58,36 @@ pub fn wait_for_all(
     }
 }
 
-/// The services that do not serve: what is waited for, and of whom.
-pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<Wait>, Stop> {
+/// The chosen services that do not serve: what is waited for, and of whom.
+pub fn unanswered(
+    host: &Host,
+    bundles: &[RoleBundle],
+    is_chosen: fn(&Service) -> bool,
+) -> Result<Vec<Wait>, Stop> {
     let mut waiting = Vec::new();
-    for bundle in bundles {
-        for service in &bundle.assignment.services {
-            let Some((what, of)) = silence(host, bundle, service)? else {
-                continue;
-            };
+    for (bundle, service) in each_service(bundles).filter(|(_, service)| is_chosen(service)) {
+        if let Some((what, of)) = silence(host, bundle, service)? {
             waiting.push(Wait {
                 what: what.clone(),
                 of,
                 since: host.now(),
-                remedy: format!(
-                    "see that the other nodes are switched on; this node's side: journalctl -u {}",
-                    service.unit
-                ),
+                remedy: remedy(service),
             });
         }
     }
     Ok(waiting)
+}
+
+fn remedy(service: &Service) -> String {
+    let unit = &service.unit;
+    match service.health {
+        Health::ClockInStep { .. } => {
+            format!("make a time server reachable (UDP port 123); journalctl -u {unit}")
+        }
+        _ => format!(
+            "see that the other nodes are switched on; this node's side: journalctl -u {unit}"
+        ),
+    }
 }
 
 /// What a service that does not serve is waited for, and of whom; none: it serves.
@@ -89,6 +112,10 @@ fn silence<'s>(
         Health::Tcp { address, waits_for } => {
             let of = format!("{} at {address}", service.name);
             (waits_for, of, accepts(address))
+        }
+        Health::ClockInStep { waits_for, servers } => {
+            let of = format!("{} with {}", service.unit, servers.join(", "));
+            (waits_for, of, clock::is_in_step(host, &service.unit)?)
         }
         Health::UnitActive { waits_for } => {
             let state = services::active_state(host, &service.unit)?;

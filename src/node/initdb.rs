@@ -121,7 +121,7 @@ fn ask_all(host: &Host, settings: &Bootstrap) -> Vec<(String, Said)> {
 }
 
 /// What etcd remembers, by the names of Patroni's keys for this cluster.
-fn remembered(host: &Host, settings: &Bootstrap) -> Remembered {
+pub fn remembered(host: &Host, settings: &Bootstrap) -> Remembered {
     let scope = settings.initialize_key.strip_suffix("initialize");
     let Some(scope) = scope.filter(|scope| scope.ends_with('/')) else {
         return Remembered::Unknown(format!("`{BOOTSTRAP}` names no key of Patroni's"));

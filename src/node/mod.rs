@@ -18,6 +18,7 @@
 pub mod accounts;
 pub mod bundles;
 pub mod cli;
+pub mod clock;
 pub mod console;
 pub mod durable;
 pub mod etcd_start;

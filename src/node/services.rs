@@ -5,15 +5,21 @@
 //! before there is a quorum, and a host that waited for it would hold up the
 //! others that make the quorum. The health step asks instead.
 
+use std::time::Duration;
+
 use super::bundles::RoleBundle;
+use super::clock;
 use super::console::brief;
 use super::files::all_services;
+use super::health;
 use super::held;
 use super::host::Host;
+use super::narrator::Narrator;
 use super::pending::{self, Pending};
 use super::stop::Stop;
 use super::system::Call;
-use crate::bundle::assignment::{Service, Uptake};
+use super::units;
+use crate::bundle::assignment::{Health, Service, Uptake};
 
 /// `ActiveState` of a unit (`active`, `activating`, `inactive`, `failed`, …).
 pub fn active_state(host: &Host, unit: &str) -> Result<String, Stop> {
@@ -37,6 +43,16 @@ fn runs(host: &Host, unit: &str) -> Result<bool, Stop> {
     ))
 }
 
+/// Whether it runs, or has no say on this host.
+fn has_begun(host: &Host, service: &Service) -> Result<bool, Stop> {
+    Ok(runs(host, &service.unit)?
+        || (keeps_time(service) && clock::is_skipped(host, &service.unit)?))
+}
+
+fn keeps_time(service: &Service) -> bool {
+    matches!(service.health, Health::ClockInStep { .. })
+}
+
 /// What is left to do; empty when every unit runs and has taken everything up.
 pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
     let (mut disabled, mut idle) = (Vec::new(), Vec::new());
@@ -44,7 +60,7 @@ pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
         if !is_enabled(host, &service.unit)? {
             disabled.push(service.unit.clone());
         }
-        if !runs(host, &service.unit)? {
+        if !has_begun(host, service)? {
             idle.push(service.unit.clone());
         }
     }
@@ -63,11 +79,30 @@ pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
     Ok(parts.into_iter().flatten().collect())
 }
 
-/// Brings every service up, in order.
-pub fn start_all(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
-    held::give_back(host)?;
+/// Brings every service up, in order; none is started by a clock out of step.
+pub fn start_all(
+    host: &Host,
+    narrator: &mut Narrator,
+    bundles: &[RoleBundle],
+    patience: Option<Duration>,
+) -> Result<(), Stop> {
     let pending = pending::read(host)?;
-    for service in all_services(bundles) {
+    let (clocks, others): (Vec<_>, Vec<_>) =
+        all_services(bundles).partition(|service| keeps_time(service));
+    for clock in clocks {
+        units::unmask(host, &clock.unit)?;
+        units::reload(host)?;
+        start(host, clock, &pending)?;
+    }
+    for service in &others {
+        // What runs already is not held up by a time server that is away.
+        if !runs(host, &service.unit)? {
+            health::wait_for(host, narrator, bundles, patience, keeps_time)?;
+            break;
+        }
+    }
+    held::give_back(host)?;
+    for service in others {
         start(host, service, &pending)?;
     }
     pending::clear(host)
@@ -94,8 +129,73 @@ fn start(host: &Host, service: &Service, pending: &Pending) -> Result<(), Stop> 
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use serde_json::json;
+
     use super::*;
     use crate::node::system::recorded::Recorded;
+
+    fn role(role: &str, unit: &str) -> RoleBundle {
+        let layer = json!({"digest": "0".repeat(64), "files": []});
+        let manifest = json!({
+            "format": 1, "cluster": "demo", "cluster_id": "00", "role": role, "profile": "debian12",
+            "architecture": "amd64", "generation": 1, "date": "2026-11-01T00:00:00Z",
+            "os": {"id": "debian", "version": "12"}, "family": "deb",
+            "packages": layer, "cluster_layer": layer, "package_list": [],
+        });
+        let service = |unit: &str, health| json!({"name": unit, "unit": unit, "on_change": "restart", "on_certificate": "restart", "health": health});
+        let clock =
+            json!({"kind": "clock-in-step", "waits_for": "the clock", "servers": ["10.0.0.5"]});
+        let active = json!({"kind": "unit-active", "waits_for": "it to run"});
+        let assignment = json!({
+            "format": 1, "node": "db-1", "role": role, "packages": [], "guarded_units": [],
+            "masked_units": [], "directories": [], "files": [], "facts": [], "ports": [], "data": [],
+            "services": [service("timesyncd.service", clock), service(unit, active)],
+        });
+        RoleBundle {
+            folder: "/nowhere".into(),
+            manifest: serde_json::from_value(manifest).unwrap(),
+            assignment: serde_json::from_value(assignment).unwrap(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_started_by_a_clock_out_of_step() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &system,
+        };
+        system.answer("ActiveState", 0, "inactive\n");
+        system.answer("ConditionResult", 0, "ConditionTimestampMonotonic=0\n");
+        let bundles = [
+            role("etcd", "etcd.service"),
+            role("proxy", "haproxy.service"),
+        ];
+        let mut narrator = Narrator::new(&host);
+        let begun = Instant::now();
+        let starts = |system: &Recorded| -> Vec<String> {
+            let calls = system.take().into_iter();
+            calls.filter(|call| call.contains(" start ")).collect()
+        };
+        let stop = start_all(&host, &mut narrator, &bundles, Some(Duration::ZERO)).unwrap_err();
+        assert!(
+            stop.to_string()
+                .contains("the clock from timesyncd.service with 10.0.0.5")
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(
+            starts(&system),
+            ["systemctl start --no-block timesyncd.service"]
+        );
+        let said = "ConditionResult=no\nConditionTimestampMonotonic=7\n";
+        system.answer("ConditionResult", 0, said);
+        start_all(&host, &mut narrator, &bundles, Some(Duration::ZERO)).unwrap();
+        let units = ["timesyncd", "etcd", "haproxy"];
+        let expected = units.map(|unit| format!("systemctl start --no-block {unit}.service"));
+        assert_eq!(starts(&system), expected);
+    }
 
     #[test]
     fn asks_systemd_for_the_state_in_one_word() {

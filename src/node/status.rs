@@ -21,7 +21,7 @@ pub fn read(host: &Host) -> Result<Report, Stop> {
         && let Some(identity) = identity::stored(host)?
         && bundles::missing(host, &identity).is_empty()
     {
-        report.waiting = health::unanswered(host, &bundles::read(host, &identity)?)?;
+        report.waiting = health::unanswered(host, &bundles::read(host, &identity)?, |_| true)?;
         if !report.waiting.is_empty() {
             report.state = State::Waiting;
         }

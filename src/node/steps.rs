@@ -402,7 +402,16 @@ const SERVICES: Step = Step {
         let left = services::left(context.host, &context.bundles)?;
         Ok(needed_if(!left.is_empty(), || left.join(", ")))
     },
-    apply: |context| services::start_all(context.host, &context.bundles),
+    apply: |context| {
+        let Context {
+            host,
+            narrator,
+            bundles,
+            patience,
+            ..
+        } = context;
+        services::start_all(host, narrator, bundles, *patience)
+    },
 };
 
 const HEALTH: Step = Step {

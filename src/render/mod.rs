@@ -30,6 +30,7 @@ mod quiet;
 mod secrets;
 mod site;
 mod templates;
+mod timesyncd;
 
 pub use secrets::{
     EtcdSecrets, KeyPair, NodeSecretsInput, PostgresSecrets, ProxySecrets, secret_files,
@@ -116,6 +117,7 @@ pub fn assignment(
     let mut draft = Draft::new(node.name.clone(), role);
     draft.assignment.packages = plan.packages.get(&role).cloned().unwrap_or_default();
     quiet::render(&site, &mut draft)?;
+    timesyncd::render(&site, &mut draft)?;
     match role {
         Role::Etcd => etcd::render(&site, &mut draft)?,
         Role::Postgres => {
