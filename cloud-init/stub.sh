@@ -1,9 +1,11 @@
 #!/bin/sh
 # Finds the node program of this cluster, proves that it is the pinned one,
 # and hands over to it. It does nothing else. POSIX sh; run by
-# pgbundle.service as root, again 10 s after each failure.
+# pgbundle.service as root, again 10 s after each failure but a refusal (1).
 set -eu
 umask 077
+# What goes wrong here may go right the next time: the unit tries again after 3.
+trap 'exit 3' EXIT
 
 digest={{ digest }}
 size={{ size }}
@@ -13,6 +15,7 @@ set -- {{ sources }}
 
 program=/usr/local/sbin/pgbundle-node
 new=/usr/local/sbin/.pgbundle-node.new
+is_refused=no
 mount_point=/run/pgbundle-media
 
 say() { echo "pgbundle: $*"; }
@@ -31,8 +34,11 @@ take() {
 
 accept() {
     is_pinned "$new" && return
-    [ -s "$new" ] || { say "  nothing came"; return 1; }
-    say "  refused: $(wc -c <"$new") bytes with another digest (pinned: $size bytes, sha256 $digest)"
+    found=$(wc -c <"$new")
+    # A shorter file may still be on its way there.
+    [ "$found" -ge "$size" ] || { say "  cut off: $found bytes of $size"; return 1; }
+    is_refused=yes
+    say "  refused: $found bytes with another digest (pinned: $size bytes, sha256 $digest)"
     return 1
 }
 
@@ -92,7 +98,12 @@ install_program() {
 while grep -q " $mount_point " /proc/mounts; do umount "$mount_point"; done
 
 if ! is_pinned "$program" && ! install_program "$@"; then
+    if [ "$is_refused" = yes ]; then
+        say "refused: no source has the pinned node program; mend the source, then: systemctl restart pgbundle"
+        trap - EXIT
+        exit 1
+    fi
     say "the node program is nowhere to be found; trying again in 10 s"
-    exit 1
+    exit 3
 fi
 exec "$program" up

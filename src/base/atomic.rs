@@ -26,7 +26,8 @@ pub struct AtomicError {
     source: io::Error,
 }
 
-fn failed<E: Into<io::Error>>(
+/// Names what was tried and where in the fault of an input or output.
+pub fn failed<E: Into<io::Error>>(
     action: &'static str,
     path: &Path,
 ) -> impl FnOnce(E) -> AtomicError + use<E> {
@@ -38,7 +39,8 @@ fn failed<E: Into<io::Error>>(
     }
 }
 
-fn parent_of(path: &Path) -> &Path {
+/// The folder that holds the name `path`.
+pub fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
         _ => Path::new("."),
@@ -69,8 +71,21 @@ pub struct AtomicFile {
 impl AtomicFile {
     /// Starts a file that will stand at `target` with exactly `mode`.
     pub fn create(target: &Path, mode: u32) -> Result<Self, AtomicError> {
-        let inner = Builder::new()
-            .prefix(".pgbundle-")
+        Self::named(Builder::new().prefix(".pgbundle-"), target, mode)
+    }
+
+    /// As [`Self::create`], for a target that has one writer at a time: what a
+    /// cut left beside it is removed, so that nothing piles up on a host.
+    pub fn create_anew(target: &Path, mode: u32) -> Result<Self, AtomicError> {
+        let name = target.file_name().unwrap_or_default().to_string_lossy();
+        let left = target.with_file_name(format!(".{name}.pgbundle-new"));
+        remove_if_there(&left).map_err(failed("remove what was left beside", target))?;
+        let name = left.file_name().unwrap_or_default();
+        Self::named(Builder::new().prefix(name).rand_bytes(0), target, mode)
+    }
+
+    fn named(name: &mut Builder, target: &Path, mode: u32) -> Result<Self, AtomicError> {
+        let inner = name
             .permissions(Permissions::from_mode(mode))
             .tempfile_in(parent_of(target))
             .map_err(failed("create a file beside", target))?;
@@ -95,6 +110,14 @@ impl AtomicFile {
             .persist(&self.target)
             .map_err(|refused| failed("replace", &self.target)(refused.error))?;
         sync_folder(parent_of(&self.target))
+    }
+}
+
+/// Removes a file; that there is none is no fault.
+pub fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
+        _ => Ok(()),
     }
 }
 
@@ -189,7 +212,8 @@ impl AtomicFolder {
     }
 }
 
-fn flush_file_system(folder: &Path) -> Result<(), AtomicError> {
+/// Puts all that was written to the file system of `folder` on the disk.
+pub fn flush_file_system(folder: &Path) -> Result<(), AtomicError> {
     let handle = File::open(folder).map_err(failed("open", folder))?;
     rustix::fs::syncfs(handle).map_err(failed("flush", folder))
 }

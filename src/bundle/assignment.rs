@@ -230,6 +230,14 @@ pub enum Health {
         /// What is waited for, in words.
         waits_for: String,
     },
+    /// The time service has heard its servers. A service with this question is
+    /// started before all others, which start only once it is answered.
+    ClockInStep {
+        /// What is waited for, in words.
+        waits_for: String,
+        /// The time servers, for messages.
+        servers: Vec<String>,
+    },
     /// The unit is active; there is nothing to ask it.
     UnitActive {
         /// What is waited for, in words.

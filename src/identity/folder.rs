@@ -1,17 +1,18 @@
 //! The operator's `secrets/` folder: 0700, its files 0600, nobody else's.
 //!
-//! A file appears whole or not at all: it is written beside its place, 0600
-//! from the first byte, and renamed. Whoever makes something holds a lock on the
+//! A file appears whole or not at all (see `base::atomic`). Whoever makes
+//! something holds a lock on the
 //! folder, so that two builds at once do not make two cluster identities.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
 use crate::base::Secret;
+use crate::base::atomic::{AtomicError, write_file};
 
 /// The folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,9 @@ pub enum FolderError {
         /// `file` or `folder`.
         wanted: &'static str,
     },
+    /// A file could not be put in its place.
+    #[error(transparent)]
+    NotWritten(#[from] AtomicError),
 }
 
 /// An opened folder.
@@ -117,12 +121,12 @@ impl Folder {
         Ok(Some(Secret::new(text)))
     }
 
-    /// Writes a file whole: 0600, synced, then renamed into place.
+    /// Writes a file whole, for its owner alone.
     pub fn write(&self, name: &str, content: &str) -> Result<(), FolderError> {
         let path = self.at(name);
         let folder = path.parent().expect("a file of the folder has a parent");
         make_private(folder)?;
-        write_whole(folder, &path, content).map_err(failed("write", &path))
+        Ok(write_file(&path, 0o600, content.as_bytes())?)
     }
 }
 
@@ -132,15 +136,6 @@ fn failed(verb: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FolderEr
         path: path.to_owned(),
         source,
     }
-}
-
-fn write_whole(folder: &Path, path: &Path, content: &str) -> io::Result<()> {
-    // tempfile makes its files 0600 in the call that makes them.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    File::open(folder)?.sync_all()
 }
 
 fn make_private(path: &Path) -> Result<(), FolderError> {

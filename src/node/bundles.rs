@@ -12,6 +12,7 @@ use super::narrator::{Narrator, Wait};
 use super::stop::Stop;
 use super::transport::{self, Miss};
 use super::unpacker;
+use crate::base::atomic::flush_file_system;
 use crate::bundle::assignment::{Assignment, File};
 use crate::bundle::manifest::Manifest;
 use crate::seed::identity::{DeliverySource, Identity, PinnedBundle};
@@ -100,6 +101,7 @@ pub fn bring_all(
                     what: format!("the {} bundle ({})", pinned.role, pinned.file.path),
                     of: places,
                     since,
+                    remedy: "attach the medium or let a source serve it; it is looked for again every few seconds".to_owned(),
                 }),
             }
         }
@@ -165,7 +167,7 @@ fn open(host: &Host, identity: &Identity, pinned: &PinnedBundle, file: &Path) ->
         fs::remove_dir_all(&new).map_err(world)?;
     }
     unpacker::unpack(file, identity, pinned, &new)?;
-    durable::sync_tree(&new)?;
+    flush_file_system(&new)?;
     durable::rename(&new, &folder)?;
     durable::remove(file)?;
     Ok(())

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use super::etcd_start;
 use super::health;
-use super::host::{Host, read_json};
+use super::host::Host;
 use super::initdb;
-use super::narrator::{Report, State};
+use super::narrator::State;
+use super::status;
 use super::steps;
 use super::stop::Stop;
 use super::system::System;
@@ -24,7 +25,7 @@ Usage: pgbundle-node [--root FOLDER] COMMAND
 
 For operators:
   up [--wait SECONDS]      run every step until all services serve; repeats safely
-  status [--json]          where the host stands, and what it waits for
+  status [--json]          where the host stands, and what it waits for; 0 only when it serves
   steps                    what each step does on this host, in shell where it can be said
   verify                   compare bundles, files and packages with what was installed
   allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
@@ -133,7 +134,7 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
     match command {
         Command::Help => show(HELP),
         Command::Up(patience) => return Ok(exit_of(up::up(host, patience))),
-        Command::Status(as_json) => return status(host, as_json),
+        Command::Status(as_json) => return show_status(host, as_json),
         Command::Steps => show(&describe(host)?),
         Command::Verify => return report_drift(host),
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
@@ -165,60 +166,15 @@ fn show(text: &str) {
     }
 }
 
-fn status(host: &Host, as_json: bool) -> Result<u8, Stop> {
-    let path = host.state("report.json");
-    let report: Report = read_json(&path)?.ok_or_else(|| {
-        Stop::Input(format!(
-            "no report lies at `{}`; `pgbundle-node up` has not run",
-            path.display()
-        ))
-    })?;
+fn show_status(host: &Host, as_json: bool) -> Result<u8, Stop> {
+    let report = status::read(host)?;
     if as_json {
         let text = serde_json::to_string_pretty(&report).expect("a report has only text keys");
         show(&(text + "\n"));
     } else {
-        show(&in_words(&report));
+        show(&status::in_words(host, &report));
     }
-    Ok(u8::from(matches!(
-        report.state,
-        State::Refused | State::Failed
-    )))
-}
-
-fn in_words(report: &Report) -> String {
-    let state = match report.state {
-        State::Working => "working",
-        State::Waiting => "waiting",
-        State::Serving => "serving",
-        State::Refused => "refused",
-        State::Failed => "failed",
-    };
-    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
-    let mut text = format!(
-        "node {} of cluster {}: {state}, step {} since {}\n",
-        name(&report.node),
-        name(&report.cluster),
-        report.step,
-        report.since
-    );
-    for wait in &report.waiting {
-        text += &format!(
-            "  waits for {} from {} since {}\n",
-            wait.what, wait.of, wait.since
-        );
-    }
-    for fault in &report.faults {
-        text += &format!("  error: {fault}\n");
-    }
-    for done in &report.done {
-        let what = if done.changed {
-            "done"
-        } else {
-            "nothing to do"
-        };
-        text += &format!("  {} {what} at {}\n", done.step, done.at);
-    }
-    text
+    Ok(u8::from(report.state != State::Serving))
 }
 
 fn report_drift(host: &Host) -> Result<u8, Stop> {

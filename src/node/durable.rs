@@ -1,12 +1,14 @@
-//! Writes that survive a power cut: content first, then the name, each synced.
+//! What a host adds to [`atomic`]: owners, links, and folders made on the way.
 //!
-//! rename(2) replaces a name atomically, but neither the content nor the new
-//! name is on the disk before fsync(2) of the file and of its folder.
+//! The promise is the same: content first, then the name, each on the disk
+//! before the next, so that a cut leaves the old or the new.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown, symlink};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{PermissionsExt, chown, fchown, symlink};
+use std::path::Path;
+
+use crate::base::atomic::{self, AtomicError, AtomicFile, failed, parent_of, remove_if_there};
 
 /// Owner, group and permission bits of something on the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,43 +26,43 @@ impl Rights {
     }
 }
 
-/// A write that did not happen.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} `{path}`: {source}")]
-pub struct NotWritten {
-    action: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn naming<T>(result: io::Result<T>, action: &'static str, path: &Path) -> Result<T, NotWritten> {
-    result.map_err(|source| NotWritten {
-        action,
-        path: path.to_owned(),
-        source,
-    })
-}
-
 /// Replaces `path` by `bytes`; what others see is the old content or the new.
-pub fn write(path: &Path, bytes: &[u8], rights: Rights) -> Result<(), NotWritten> {
+pub fn write(path: &Path, bytes: &[u8], rights: Rights) -> Result<(), AtomicError> {
     make_parents(path)?;
-    naming(write_beside(path, bytes, rights), "write", path)?;
-    sync_parent(path)
+    let mut file = AtomicFile::create_anew(path, rights.mode)?;
+    give(file.file(), rights).map_err(failed("give an owner to", path))?;
+    file.write_all(bytes).map_err(failed("write", path))?;
+    file.commit()
 }
 
-fn write_beside(path: &Path, bytes: &[u8], rights: Rights) -> io::Result<()> {
-    let new = beside(path);
-    remove_if_there(&new)?;
-    // 0600 until owner and content are right: a secret is never wider than its final mode.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(bytes)?;
-    own(&new, rights)?;
-    file.sync_all()?;
-    fs::rename(&new, path)
+/// The owner comes before the content: a secret is never another's to read.
+fn give(file: &File, rights: Rights) -> io::Result<()> {
+    match rights.owner {
+        Some((user, group)) => fchown(file, Some(user), Some(group)),
+        None => Ok(()),
+    }
+}
+
+/// Points the name `path` at `target`, replacing what stood there.
+pub fn link(path: &Path, target: &Path) -> Result<(), AtomicError> {
+    make_parents(path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let new = path.with_file_name(format!(".{name}.pgbundle-new"));
+    remove_if_there(&new)
+        .and_then(|()| symlink(target, &new))
+        .map_err(failed("make a link beside", path))?;
+    rename(&new, path)
+}
+
+/// Makes a folder with just these rights; its parents with 0755 where absent.
+pub fn folder(path: &Path, rights: Rights) -> Result<(), AtomicError> {
+    make_parents(path)?;
+    if !path.is_dir() {
+        fs::create_dir(path).map_err(failed("make the folder", path))?;
+    }
+    own(path, rights).map_err(failed("set the rights of", path))?;
+    atomic::sync_folder(path)?;
+    atomic::sync_folder(parent_of(path))
 }
 
 fn own(path: &Path, rights: Rights) -> io::Result<()> {
@@ -70,94 +72,26 @@ fn own(path: &Path, rights: Rights) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(rights.mode))
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.pgbundle-new"))
-}
-
-/// Points the name `path` at `target`, replacing what stood there.
-pub fn link(path: &Path, target: &Path) -> Result<(), NotWritten> {
-    make_parents(path)?;
-    let new = beside(path);
-    let linked = remove_if_there(&new)
-        .and_then(|()| symlink(target, &new))
-        .and_then(|()| fs::rename(&new, path));
-    naming(linked, "link", path)?;
-    sync_parent(path)
-}
-
-/// Makes a folder with just these rights; its parents with 0755 where absent.
-pub fn folder(path: &Path, rights: Rights) -> Result<(), NotWritten> {
-    make_parents(path)?;
-    if !path.is_dir() {
-        naming(fs::create_dir(path), "make the folder", path)?;
-    }
-    naming(own(path, rights), "set the rights of", path)?;
-    sync_folder(path)?;
-    sync_parent(path)
-}
-
-fn make_parents(path: &Path) -> Result<(), NotWritten> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() && !parent.exists() => {
-            folder(parent, Rights::own(0o755))
-        }
-        _ => Ok(()),
+fn make_parents(path: &Path) -> Result<(), AtomicError> {
+    match parent_of(path) {
+        parent if parent.exists() => Ok(()),
+        parent => folder(parent, Rights::own(0o755)),
     }
 }
 
 /// Gives a finished file or folder its name; the caller has synced what is in it.
-pub fn rename(from: &Path, to: &Path) -> Result<(), NotWritten> {
-    naming(fs::rename(from, to), "rename to", to)?;
-    sync_parent(to)
+pub fn rename(from: &Path, to: &Path) -> Result<(), AtomicError> {
+    fs::rename(from, to).map_err(failed("rename to", to))?;
+    atomic::sync_folder(parent_of(to))
 }
 
 /// Removes a file if it is there.
-pub fn remove(path: &Path) -> Result<(), NotWritten> {
+pub fn remove(path: &Path) -> Result<(), AtomicError> {
     if fs::symlink_metadata(path).is_ok() {
-        naming(remove_if_there(path), "remove", path)?;
-        sync_parent(path)?;
+        remove_if_there(path).map_err(failed("remove", path))?;
+        atomic::sync_folder(parent_of(path))?;
     }
     Ok(())
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
-        _ => Ok(()),
-    }
-}
-
-/// Syncs everything below `folder`, so that renaming it is safe.
-pub fn sync_tree(folder: &Path) -> Result<(), NotWritten> {
-    for entry in naming(fs::read_dir(folder), "read", folder)? {
-        let path = naming(entry, "read", folder)?.path();
-        if path.is_dir() {
-            sync_tree(&path)?;
-        } else {
-            naming(
-                File::open(&path).and_then(|file| file.sync_all()),
-                "sync",
-                &path,
-            )?;
-        }
-    }
-    sync_folder(folder)
-}
-
-fn sync_folder(folder: &Path) -> Result<(), NotWritten> {
-    naming(
-        File::open(folder).and_then(|folder| folder.sync_all()),
-        "sync",
-        folder,
-    )
-}
-
-fn sync_parent(path: &Path) -> Result<(), NotWritten> {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => sync_folder(parent),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -169,7 +103,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a/b/secret");
         write(&path, b"old", Rights::own(0o644)).unwrap();
-        fs::write(beside(&path), "left by a power cut").unwrap();
+        let left = path.with_file_name(".secret.pgbundle-new");
+        fs::write(left, "left by a power cut").unwrap();
         write(&path, b"new", Rights::own(0o600)).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(

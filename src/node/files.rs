@@ -14,7 +14,7 @@ use super::host::Host;
 use super::pending;
 use super::stop::Stop;
 use crate::base::Sha256;
-use crate::bundle::assignment::{Access, Directory, Service, Stage, Uptake};
+use crate::bundle::assignment::{Access, DataDirectory, Directory, Service, Stage, Uptake};
 use crate::seed::identity::Identity;
 
 /// A file as it is wanted, wherever its content comes from.
@@ -94,9 +94,28 @@ fn differs(metadata: &fs::Metadata, wanted: &Rights) -> Option<String> {
 
 /// Every service of every role, in the order in which they start.
 pub fn all_services(bundles: &[RoleBundle]) -> impl Iterator<Item = &Service> {
-    bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.services)
+    each_service(bundles).map(|(_, service)| service)
+}
+
+/// Each service once, with the first bundle that has it: roles may share one.
+pub fn each_service(bundles: &[RoleBundle]) -> impl Iterator<Item = (&RoleBundle, &Service)> {
+    let mut seen = Vec::new();
+    let pairs = bundles.iter().flat_map(services_of);
+    pairs.filter(move |(_, service)| {
+        let is_new = !seen.contains(&&service.unit);
+        seen.push(&service.unit);
+        is_new
+    })
+}
+
+fn services_of(bundle: &RoleBundle) -> impl Iterator<Item = (&RoleBundle, &Service)> {
+    let services = bundle.assignment.services.iter();
+    services.map(move |service| (bundle, service))
+}
+
+/// The folders of data of every role.
+pub fn data_folders(bundles: &[RoleBundle]) -> impl Iterator<Item = &DataDirectory> {
+    bundles.iter().flat_map(|bundle| &bundle.assignment.data)
 }
 
 /// All files of all roles, facts and secrets, in a fixed order.

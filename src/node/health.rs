@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::bundles::RoleBundle;
+use super::clock;
+use super::files::each_service;
 use super::host::{Host, read_json};
 use super::http::{self, Trust};
 use super::narrator::{Narrator, Wait};
 use super::services;
 use super::stop::Stop;
-use crate::bundle::assignment::Health;
+use crate::bundle::assignment::{Health, Service};
 use crate::bundle::start::{BOOTSTRAP, ETCD_START, TlsFiles};
 
 const LIMIT: Duration = Duration::from_secs(3);
@@ -27,22 +29,28 @@ pub fn wait_for_all(
     bundles: &[RoleBundle],
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
-    let (begun, since) = (Instant::now(), host.now());
+    wait_for(host, narrator, bundles, patience, |_| true)
+}
+
+/// As [`wait_for_all`], for the services that are chosen.
+pub fn wait_for(
+    host: &Host,
+    narrator: &mut Narrator,
+    bundles: &[RoleBundle],
+    patience: Option<Duration>,
+    is_chosen: fn(&Service) -> bool,
+) -> Result<(), Stop> {
+    let begun = Instant::now();
     loop {
-        let waits: Vec<Wait> = unanswered(host, bundles)?
-            .into_iter()
-            .map(|(what, of)| Wait { what, of, since })
-            .collect();
+        let waits = unanswered(host, bundles, is_chosen)?;
         narrator.waits(waits.clone())?;
         if waits.is_empty() {
             return Ok(());
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let still = waits
-                .iter()
-                .map(|wait| format!("{} from {}", wait.what, wait.of));
+            let still = waits.iter().map(ToString::to_string);
             return Err(Stop::World(format!(
-                "still waiting for {}",
+                "still {}",
                 still.collect::<Vec<_>>().join("; ")
             )));
         }
@@ -50,43 +58,71 @@ pub fn wait_for_all(
     }
 }
 
-/// The services that do not serve: what is waited for, and of whom.
-pub fn unanswered(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<(String, String)>, Stop> {
+/// The chosen services that do not serve: what is waited for, and of whom.
+pub fn unanswered(
+    host: &Host,
+    bundles: &[RoleBundle],
+    is_chosen: fn(&Service) -> bool,
+) -> Result<Vec<Wait>, Stop> {
     let mut waiting = Vec::new();
-    for bundle in bundles {
-        for service in &bundle.assignment.services {
-            let (what, of, serves) = match &service.health {
-                Health::Http {
-                    url,
-                    status,
-                    waits_for,
-                } => {
-                    let answered = ask_http(host, &bundle.authorities(), url);
-                    let said = answered
-                        .as_ref()
-                        .map_or_else(Clone::clone, |code| format!("answered {code}"));
-                    (
-                        waits_for,
-                        format!("{} at {url}, which {said}", service.name),
-                        answered == Ok(*status),
-                    )
-                }
-                Health::Tcp { address, waits_for } => (
-                    waits_for,
-                    format!("{} at {address}", service.name),
-                    accepts(address),
-                ),
-                Health::UnitActive { waits_for } => {
-                    let state = services::active_state(host, &service.unit)?;
-                    (waits_for, service.unit.clone(), state == "active")
-                }
-            };
-            if !serves {
-                waiting.push((what.clone(), of));
-            }
+    for (bundle, service) in each_service(bundles).filter(|(_, service)| is_chosen(service)) {
+        if let Some((what, of)) = silence(host, bundle, service)? {
+            waiting.push(Wait {
+                what: what.clone(),
+                of,
+                since: host.now(),
+                remedy: remedy(service),
+            });
         }
     }
     Ok(waiting)
+}
+
+fn remedy(service: &Service) -> String {
+    let unit = &service.unit;
+    match service.health {
+        Health::ClockInStep { .. } => {
+            format!("make a time server reachable (UDP port 123); journalctl -u {unit}")
+        }
+        _ => format!(
+            "see that the other nodes are switched on; this node's side: journalctl -u {unit}"
+        ),
+    }
+}
+
+/// What a service that does not serve is waited for, and of whom; none: it serves.
+fn silence<'s>(
+    host: &Host,
+    bundle: &RoleBundle,
+    service: &'s Service,
+) -> Result<Option<(&'s String, String)>, Stop> {
+    let (what, of, serves) = match &service.health {
+        Health::Http {
+            url,
+            status,
+            waits_for,
+        } => {
+            let answered = ask_http(host, &bundle.authorities(), url);
+            let said = answered
+                .as_ref()
+                .map_or_else(Clone::clone, |code| format!("answered {code}"));
+            let of = format!("{} at {url}, which {said}", service.name);
+            (waits_for, of, answered == Ok(*status))
+        }
+        Health::Tcp { address, waits_for } => {
+            let of = format!("{} at {address}", service.name);
+            (waits_for, of, accepts(address))
+        }
+        Health::ClockInStep { waits_for, servers } => {
+            let of = format!("{} with {}", service.unit, servers.join(", "));
+            (waits_for, of, clock::is_in_step(host, &service.unit)?)
+        }
+        Health::UnitActive { waits_for } => {
+            let state = services::active_state(host, &service.unit)?;
+            (waits_for, service.unit.clone(), state == "active")
+        }
+    };
+    Ok((!serves).then_some((what, of)))
 }
 
 fn ask_http(host: &Host, authorities: &Path, url: &str) -> Result<u16, String> {

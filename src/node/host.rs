@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::de::DeserializeOwned;
 
 use super::stop::Stop;
-use super::system::System;
+use super::system::{Call, System};
 use crate::base::Epoch;
 
 /// Where this program keeps what it must remember.
@@ -41,6 +41,25 @@ impl Host<'_> {
         let seconds = i64::try_from(since.as_secs()).unwrap_or(0);
         Epoch::from_seconds(seconds)
             .unwrap_or_else(|_| Epoch::from_seconds(0).expect("1970 is a time"))
+    }
+
+    /// A time on the clock that the host's people read: local where the host
+    /// says how, else UTC.
+    pub fn local(&self, time: Epoch) -> String {
+        let at = format!("--date=@{}", time.seconds());
+        let call = Call::new("date", [at.as_str(), "+%F %T %Z"]);
+        let told = self.system.run(&call).map(|answer| answer.output);
+        let told = told.unwrap_or_default().trim().to_owned();
+        if told.is_empty() {
+            time.to_string()
+        } else {
+            told
+        }
+    }
+
+    /// Whole seconds from `time` until now.
+    pub fn seconds_since(&self, time: Epoch) -> u64 {
+        u64::try_from(self.now().seconds() - time.seconds()).unwrap_or(0)
     }
 }
 

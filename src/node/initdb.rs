@@ -1,10 +1,5 @@
-//! Who may run initdb: Patroni's bootstrap method, and the guard before it.
-//!
-//! Patroni's race for the initialise key chooses among candidates, but an etcd
-//! that was lost and rebuilt has no such key, and an empty node must never
-//! start a new history beside a full one. So every other node is asked, and
-//! silence is taken for "empty" only in the first generation, when the marker
-//! beside our data folder says that nothing was ever there.
+//! Patroni's bootstrap method: asks the others, passes the guard
+//! ([`super::guard`]), marks the folder, and becomes initdb.
 //!
 //! The marker goes `empty` → `beginning` (before initdb writes a byte) →
 //! `holds-data` (once Patroni serves). What a power cut leaves in between is
@@ -14,32 +9,24 @@
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde_json::{Value, json};
+use rustix::process::getppid;
 
 use super::durable::{self, Rights};
+use super::guard::{self, Remembered, Said, Verdict, judge, read_answer};
 use super::host::{Host, require_json};
 use super::http::{self, Trust};
 use super::marker::{self, Held, Marker};
+use super::patroni_keys::{self, Initialize};
+use super::reminder::Reminder;
 use super::stop::Stop;
 use crate::base::NodePath;
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 
 const LIMIT: Duration = Duration::from_secs(3);
-
-/// What a peer said of its data.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Said {
-    /// It holds data, for this reason.
-    Holds(String),
-    /// It holds none.
-    Nothing,
-    /// It did not answer, for this reason.
-    Silent(String),
-}
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Reads the settings.
 pub fn settings(host: &Host) -> Result<Bootstrap, Stop> {
@@ -60,18 +47,7 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
             settings.data_directory
         )));
     }
-    let marker = our_marker(&settings, &folder)?;
-    let allowed = allowance(&folder);
-    if allowed.exists() {
-        durable::remove(&allowed)?;
-    } else {
-        let said: Vec<_> = settings
-            .peers
-            .iter()
-            .map(|peer| (peer.name.to_string(), ask(host, &settings, peer)))
-            .collect();
-        judge(&marker, &said)?;
-    }
+    let marker = wait_for_leave(host, &settings, &folder)?;
     marker::write(
         &folder,
         &Marker {
@@ -89,6 +65,73 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
         "cannot run `{}`: {fault}",
         settings.initdb
     )))
+}
+
+/// Asks until the guard lets us pass. A wait may be long, and Patroni may go
+/// meanwhile: its unit ends it alone, and what nobody waits for must not begin.
+fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Marker, Stop> {
+    let (patroni, mut reminder) = (getppid(), Reminder::default());
+    let allowed = allowance(folder);
+    loop {
+        let marker = our_marker(settings, folder)?;
+        if allowed.exists() {
+            durable::remove(&allowed)?;
+            return Ok(marker);
+        }
+        let verdict = judge(
+            &marker,
+            &remembered(host, settings),
+            &ask_all(host, settings),
+        );
+        let waits = match verdict {
+            Verdict::Begin => return Ok(marker),
+            Verdict::Refuse(reasons) => return Err(refused(reasons, settings)),
+            Verdict::Wait(reasons) => reasons.join("; "),
+        };
+        if reminder.is_due(&waits, Instant::now()) {
+            eprintln!("no history is begun yet: {waits}; {}", remedy(settings));
+        }
+        thread::sleep(PAUSE);
+        if getppid() != patroni {
+            return Err(Stop::World("Patroni is gone; nothing was begun".to_owned()));
+        }
+    }
+}
+
+fn refused(mut reasons: Vec<String>, settings: &Bootstrap) -> Stop {
+    reasons.push(format!(
+        "so initdb could begin a second history; {}",
+        remedy(settings)
+    ));
+    Stop::Refused(reasons)
+}
+
+fn remedy(settings: &Bootstrap) -> String {
+    format!(
+        "if there is truly no data left, run `pgbundle-node allow-bootstrap {}` on one node",
+        settings.cluster
+    )
+}
+
+fn ask_all(host: &Host, settings: &Bootstrap) -> Vec<(String, Said)> {
+    let peers = settings.peers.iter();
+    peers
+        .map(|peer| (peer.name.to_string(), ask(host, settings, peer)))
+        .collect()
+}
+
+/// What etcd remembers, by the names of Patroni's keys for this cluster.
+pub fn remembered(host: &Host, settings: &Bootstrap) -> Remembered {
+    let scope = settings.initialize_key.strip_suffix("initialize");
+    let Some(scope) = scope.filter(|scope| scope.ends_with('/')) else {
+        return Remembered::Unknown(format!("`{BOOTSTRAP}` names no key of Patroni's"));
+    };
+    let found =
+        agent(host, settings).and_then(|agent| patroni_keys::below(&agent, &settings.etcd, scope));
+    match found {
+        Ok(keys) => guard::remembered(keys.iter().filter_map(|key| key.strip_prefix(scope))),
+        Err(why) => Remembered::Unknown(why),
+    }
 }
 
 fn our_marker(settings: &Bootstrap, folder: &Path) -> Result<Marker, Stop> {
@@ -110,34 +153,6 @@ fn our_marker(settings: &Bootstrap, folder: &Path) -> Result<Marker, Stop> {
         )));
     }
     Ok(marker)
-}
-
-/// Whether an empty node may begin the cluster's history.
-pub fn judge(marker: &Marker, said: &[(String, Said)]) -> Result<(), Stop> {
-    let mut reasons = Vec::new();
-    if marker.state == Held::HoldsData {
-        reasons.push(
-            "this node's marker says that its data folder held data of the cluster".to_owned(),
-        );
-    }
-    let first = marker.generation == 1 && marker.state == Held::Empty;
-    for (name, said) in said {
-        match said {
-            Said::Holds(why) => reasons.push(format!("{name} holds data ({why})")),
-            Said::Silent(why) if !first => reasons.push(format!(
-                "{name} does not answer ({why}), and this is not a cluster's first start"
-            )),
-            Said::Silent(_) | Said::Nothing => {}
-        }
-    }
-    if reasons.is_empty() {
-        return Ok(());
-    }
-    reasons.push(format!(
-        "so initdb could begin a second history; if there is truly no data left, run `pgbundle-node allow-bootstrap {}` on one node",
-        marker.cluster
-    ));
-    Err(Stop::Refused(reasons))
 }
 
 fn agent(host: &Host, settings: &Bootstrap) -> Result<ureq::Agent, String> {
@@ -169,24 +184,6 @@ pub fn ask(host: &Host, settings: &Bootstrap, peer: &PatroniPeer) -> Said {
     match answer {
         Ok(body) => read_answer(&body),
         Err(why) => Said::Silent(why),
-    }
-}
-
-/// Patroni's status: the system identifier is there as soon as there is data.
-fn read_answer(body: &str) -> Said {
-    let Ok(status) = serde_json::from_str::<Value>(body) else {
-        return Said::Silent("its answer is no JSON".to_owned());
-    };
-    let state = status["state"].as_str().unwrap_or("unknown");
-    match status.get("database_system_identifier") {
-        Some(id) => Said::Holds(format!(
-            "system identifier {}",
-            id.as_str().unwrap_or("unknown")
-        )),
-        None if matches!(state, "running" | "starting" | "stopping" | "restarting") => {
-            Said::Holds(format!("PostgreSQL is {state}"))
-        }
-        None => Said::Nothing,
     }
 }
 
@@ -266,8 +263,8 @@ fn finish_or_put_aside(
         return Ok("a first start was begun here; `etcd` and `initialize_key` are not set, so its end cannot be told".to_owned());
     }
     let agent = agent(host, settings).map_err(Stop::World)?;
-    let found = Initialize::read(&agent, settings)?;
-    if found.as_ref().is_some_and(|found| !found.value.is_empty()) {
+    let found = Initialize::read(&agent, &settings.etcd, &settings.initialize_key)?;
+    if found.as_ref().is_some_and(Initialize::is_set) {
         let state = if folder.join("PG_VERSION").exists() {
             Held::HoldsData
         } else {
@@ -309,125 +306,4 @@ fn put_aside(host: &Host, folder: &Path) -> Result<String, Stop> {
     let aside = folder.with_file_name(format!("{name}.unfinished-{}", host.now().seconds()));
     durable::rename(folder, &aside)?;
     Ok(format!("what it left lies in `{}`", aside.display()))
-}
-
-/// Patroni's initialise key as etcd has it, over the JSON gateway of its API.
-struct Initialize {
-    endpoint: String,
-    key: String,
-    value: String,
-    revision: String,
-}
-
-impl Initialize {
-    fn read(agent: &ureq::Agent, settings: &Bootstrap) -> Result<Option<Self>, Stop> {
-        let key = BASE64.encode(&settings.initialize_key);
-        let mut faults = Vec::new();
-        for endpoint in &settings.etcd {
-            match post(agent, endpoint, "range", &json!({ "key": key })) {
-                Ok(answer) => {
-                    let found = answer["kvs"]
-                        .as_array()
-                        .and_then(|found| found.first())
-                        .cloned();
-                    return Ok(found.map(|found| Self {
-                        endpoint: endpoint.clone(),
-                        key,
-                        value: found["value"].as_str().unwrap_or_default().to_owned(),
-                        revision: found["mod_revision"]
-                            .as_str()
-                            .unwrap_or_default()
-                            .to_owned(),
-                    }));
-                }
-                Err(fault) => faults.push(format!("{endpoint}: {fault}")),
-            }
-        }
-        Err(Stop::World(format!(
-            "a first start was begun here and no etcd says whether it ended ({})",
-            faults.join("; ")
-        )))
-    }
-
-    /// Removes the key unless it has changed since it was read.
-    fn remove(&self, agent: &ureq::Agent) -> Result<(), Stop> {
-        let unchanged = json!({ "key": self.key, "target": "MOD", "result": "EQUAL", "mod_revision": self.revision });
-        let removal = json!({ "request_delete_range": { "key": self.key } });
-        let body = json!({ "compare": [unchanged], "success": [removal] });
-        let answer = post(agent, &self.endpoint, "txn", &body).map_err(Stop::World)?;
-        if answer["succeeded"] == json!(true) {
-            Ok(())
-        } else {
-            Err(Stop::World(
-                "Patroni's initialise key changed meanwhile".to_owned(),
-            ))
-        }
-    }
-}
-
-fn post(agent: &ureq::Agent, endpoint: &str, verb: &str, body: &Value) -> Result<Value, String> {
-    let request = agent
-        .post(format!("{endpoint}/v3/kv/{verb}"))
-        .header("Content-Type", "application/json");
-    let mut response = request
-        .send(body.to_string())
-        .map_err(|fault| fault.to_string())?;
-    let text = response
-        .body_mut()
-        .read_to_string()
-        .map_err(|fault| fault.to_string())?;
-    if response.status() != 200 {
-        return Err(format!("answered {}", response.status()));
-    }
-    serde_json::from_str(&text).map_err(|fault| fault.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn marker(state: Held, generation: u64) -> Marker {
-        Marker {
-            cluster: "demo".into(),
-            cluster_id: "00".into(),
-            node: "db-1".into(),
-            generation,
-            state,
-        }
-    }
-
-    fn said(said: Said) -> Vec<(String, Said)> {
-        vec![
-            ("db-2".to_owned(), Said::Nothing),
-            ("db-3".to_owned(), said),
-        ]
-    }
-
-    #[test]
-    fn an_empty_node_begins_only_when_nobody_can_hold_data() {
-        let silent = || said(Said::Silent("refused".into()));
-        let holds = || said(Said::Holds("system identifier 7".into()));
-        assert!(judge(&marker(Held::Empty, 1), &silent()).is_ok());
-        assert!(judge(&marker(Held::Empty, 1), &holds()).is_err());
-        assert!(judge(&marker(Held::Empty, 2), &silent()).is_err());
-        assert!(judge(&marker(Held::Empty, 2), &said(Said::Nothing)).is_ok());
-        assert!(judge(&marker(Held::Beginning, 1), &silent()).is_err());
-        assert!(judge(&marker(Held::Beginning, 1), &said(Said::Nothing)).is_ok());
-        assert!(judge(&marker(Held::HoldsData, 1), &said(Said::Nothing)).is_err());
-    }
-
-    #[test]
-    fn reads_what_patroni_says() {
-        let waiting = r#"{"state": "uninitialized", "role": "uninitialized", "patroni": {"version": "3.0.2"}}"#;
-        assert_eq!(read_answer(waiting), Said::Nothing);
-        assert!(matches!(
-            read_answer(r#"{"state":"stopped","database_system_identifier":"7"}"#),
-            Said::Holds(_)
-        ));
-        assert!(matches!(
-            read_answer(r#"{"state":"running"}"#),
-            Said::Holds(_)
-        ));
-        assert!(matches!(read_answer("<html>"), Said::Silent(_)));
-    }
 }

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::durable::{self, NotWritten, Rights};
+use super::durable::{self, Rights};
 use super::host::read_json;
 use super::stop::Stop;
+use crate::base::atomic::AtomicError;
 use crate::seed::identity::Identity;
 
 /// `<data folder>.pgbundle.json`.
@@ -70,7 +71,7 @@ pub fn read(folder: &Path) -> Result<Option<Marker>, Stop> {
 }
 
 /// Writes it durably.
-pub fn write(folder: &Path, marker: &Marker, owner: Option<(u32, u32)>) -> Result<(), NotWritten> {
+pub fn write(folder: &Path, marker: &Marker, owner: Option<(u32, u32)>) -> Result<(), AtomicError> {
     let mut bytes = serde_json::to_vec_pretty(marker).expect("a marker is plain text");
     bytes.push(b'\n');
     durable::write(&path(folder), &bytes, Rights { owner, mode: 0o644 })

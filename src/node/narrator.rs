@@ -1,12 +1,17 @@
 //! What the host says of itself: a line a step on the console, and a report
 //! that people and programs can read.
 
+use std::fmt;
 use std::io::{self, Write};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+use super::console;
 use super::durable::{self, Rights};
 use super::host::Host;
+use super::notify;
+use super::reminder::Reminder;
 use super::stop::Stop;
 use crate::base::Epoch;
 
@@ -60,6 +65,16 @@ pub struct Wait {
     pub of: String,
     /// Since when.
     pub since: Epoch,
+    /// What somebody can do about it.
+    #[serde(default)]
+    pub remedy: String,
+}
+
+/// In one sentence, without the time.
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting for {} from {}", self.what, self.of)
+    }
 }
 
 /// A step that was done.
@@ -71,12 +86,16 @@ pub struct Done {
     pub changed: bool,
     /// When.
     pub at: Epoch,
+    /// How long it took.
+    #[serde(default)]
+    pub seconds: u64,
 }
 
 /// Keeps the report and speaks on the console.
 pub struct Narrator<'a> {
     host: &'a Host<'a>,
     report: Report,
+    reminder: Reminder,
 }
 
 impl<'a> Narrator<'a> {
@@ -94,7 +113,11 @@ impl<'a> Narrator<'a> {
             faults: Vec::new(),
             done: Vec::new(),
         };
-        Self { host, report }
+        Self {
+            host,
+            report,
+            reminder: Reminder::default(),
+        }
     }
 
     /// The report as it stands.
@@ -118,14 +141,30 @@ impl<'a> Narrator<'a> {
         self.save()
     }
 
-    /// A line on the console, under the current step's name.
+    /// A text on the console, under the current step's name.
     pub fn say(&self, text: &str) {
-        for line in text.lines() {
+        for line in console::fold(&format!("pgbundle-node: {}: ", self.report.step), text) {
             // A console that is gone must not stop a host from coming up.
-            if writeln!(io::stdout(), "pgbundle-node: {}: {line}", self.report.step).is_err() {
+            if writeln!(io::stdout(), "{line}").is_err() {
                 return;
             }
         }
+    }
+
+    /// Why it stopped, on the console and for `systemctl status`.
+    pub fn complain(&self, stop: &Stop) {
+        let reasons = stop.reasons();
+        let kind = match stop {
+            Stop::World(_) => "failed",
+            Stop::Refused(_) | Stop::Input(_) => "refused",
+        };
+        reasons
+            .iter()
+            .for_each(|reason| self.say(&format!("error: {reason}")));
+        if kind == "refused" {
+            self.say("this is not tried again by itself; when it is mended: systemctl restart pgbundle (or boot)");
+        }
+        notify::status(&format!("{kind}: {}", reasons.join("; ")));
     }
 
     /// A step is done.
@@ -136,34 +175,50 @@ impl<'a> Narrator<'a> {
             step,
             changed,
             at: self.host.now(),
+            seconds: self.host.seconds_since(self.report.since),
         });
         self.report.waiting.clear();
         self.save()
     }
 
-    /// What is waited for now; the console hears of it when it changed.
-    pub fn waits(&mut self, waiting: Vec<Wait>) -> Result<(), Stop> {
-        if waiting == self.report.waiting {
-            return Ok(());
+    /// What is waited for now. The console hears of it when it begins, when the
+    /// answer changes, each minute, and when it is over; the report always.
+    pub fn waits(&mut self, mut waiting: Vec<Wait>) -> Result<(), Stop> {
+        let known = std::mem::take(&mut self.report.waiting);
+        for wait in &mut waiting {
+            let before = known.iter().find(|known| known.what == wait.what);
+            wait.since = before.map_or(wait.since, |before| before.since);
         }
-        let known = std::mem::replace(&mut self.report.waiting, waiting);
-        for wait in self
-            .report
-            .waiting
-            .iter()
-            .filter(|wait| !known.contains(wait))
-        {
+        let is_over = |known: &&Wait| !waiting.iter().any(|wait| wait.what == known.what);
+        for wait in known.iter().filter(is_over) {
+            let seconds = self.host.seconds_since(wait.since);
             self.say(&format!(
-                "waiting for {} from {} since {}",
-                wait.what, wait.of, wait.since
+                "no longer waiting for {} ({seconds} s)",
+                wait.what
             ));
         }
+        for wait in &waiting {
+            if self.reminder.is_due(&wait.to_string(), Instant::now()) {
+                self.announce(wait);
+            }
+        }
+        let is_news = waiting != known;
+        self.report.waiting = waiting;
         self.report.state = if self.report.waiting.is_empty() {
             State::Working
         } else {
             State::Waiting
         };
-        self.save()
+        if is_news { self.save() } else { Ok(()) }
+    }
+
+    fn announce(&self, wait: &Wait) {
+        let (since, seconds) = (
+            self.host.local(wait.since),
+            self.host.seconds_since(wait.since),
+        );
+        self.say(&format!("{wait}, since {since} ({seconds} s)"));
+        notify::status(&format!("{}: {wait}, since {since}", self.report.step));
     }
 
     /// The end: it serves, or it stopped.
@@ -171,17 +226,17 @@ impl<'a> Narrator<'a> {
         self.report.waiting.clear();
         self.report.since = self.host.now();
         match outcome {
-            Ok(()) => self.report.state = State::Serving,
+            Ok(()) => {
+                self.report.state = State::Serving;
+                notify::status("every service serves");
+            }
             Err(stop) => {
                 self.report.state = match stop {
                     Stop::World(_) => State::Failed,
                     Stop::Refused(_) | Stop::Input(_) => State::Refused,
                 };
                 self.report.faults = stop.reasons();
-                self.report
-                    .faults
-                    .iter()
-                    .for_each(|fault| self.say(&format!("error: {fault}")));
+                self.complain(stop);
             }
         }
         self.save()

@@ -7,7 +7,7 @@ use rustix::fs::statvfs;
 
 use super::bundles::RoleBundle;
 use super::facts;
-use super::files::all_services;
+use super::files::{self, all_services};
 use super::host::Host;
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
@@ -15,24 +15,43 @@ use super::packages::{self, PackageManager, names};
 use super::repository;
 use super::stop::Stop;
 use super::system::Call;
+use crate::base::Epoch;
 use crate::seed::identity::Identity;
 
 /// How long an address or a clock may be on its way.
 const GRACE: Duration = Duration::from_secs(300);
 
-/// A fault of the host.
+/// A fault of the host that may pass by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It may pass by itself: an address to come, a clock to be set.
-    Passing(String),
-    /// It stays.
-    Lasting(String),
+pub enum Passing {
+    /// The node's address has not come; after [`GRACE`] this is another host.
+    Address(String),
+    /// The clock is not set. It is waited for without end: only time tells.
+    Clock(String),
 }
 
-impl Fault {
+impl Passing {
     fn text(&self) -> &str {
         match self {
-            Self::Passing(text) | Self::Lasting(text) => text,
+            Self::Address(text) | Self::Clock(text) => text,
+        }
+    }
+
+    fn wanted(&self) -> &'static str {
+        match self {
+            Self::Address(_) => "the node's address",
+            Self::Clock(_) => "the right time",
+        }
+    }
+
+    fn remedy(&self) -> &'static str {
+        match self {
+            Self::Address(_) => {
+                "give this host the address, or attach the seed of the node that it is"
+            }
+            Self::Clock(_) => {
+                "set the clock, or make a time server reachable; a seed that has expired must be made anew"
+            }
         }
     }
 }
@@ -43,34 +62,43 @@ pub fn pass(
     narrator: &mut Narrator,
     identity: &Identity,
     bundles: &[RoleBundle],
+    patience: Option<Duration>,
 ) -> Result<(), Stop> {
-    let (begun, since) = (Instant::now(), host.now());
+    let begun = Instant::now();
     loop {
         let passing = passing_faults(host, identity)?;
         if passing.is_empty() {
             break;
         }
-        if begun.elapsed() >= GRACE {
+        if begun.elapsed() >= GRACE
+            && passing
+                .iter()
+                .any(|fault| matches!(fault, Passing::Address(_)))
+        {
+            let all = passing.iter().map(|fault| fault.text().to_owned());
             return refuse(
-                passing
-                    .into_iter()
-                    .chain(lasting_faults(host, identity, bundles)?),
+                all.chain(lasting_faults(host, identity, bundles)?)
+                    .collect(),
             );
         }
-        let wait = |fault: &Fault| Wait {
-            what: fault.text().to_owned(),
-            of: "this host".to_owned(),
-            since,
+        if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+            let texts: Vec<&str> = passing.iter().map(Passing::text).collect();
+            return Err(Stop::World(texts.join("; ")));
+        }
+        let wait = |fault: &Passing| Wait {
+            what: fault.wanted().to_owned(),
+            of: format!("this host: {}", fault.text()),
+            since: host.now(),
+            remedy: fault.remedy().to_owned(),
         };
         narrator.waits(passing.iter().map(wait).collect())?;
         std::thread::sleep(Duration::from_secs(1));
     }
     narrator.waits(Vec::new())?;
-    refuse(lasting_faults(host, identity, bundles)?.into_iter())
+    refuse(lasting_faults(host, identity, bundles)?)
 }
 
-fn refuse(faults: impl Iterator<Item = Fault>) -> Result<(), Stop> {
-    let reasons: Vec<String> = faults.map(|fault| fault.text().to_owned()).collect();
+fn refuse(reasons: Vec<String>) -> Result<(), Stop> {
     if reasons.is_empty() {
         Ok(())
     } else {
@@ -79,11 +107,11 @@ fn refuse(faults: impl Iterator<Item = Fault>) -> Result<(), Stop> {
 }
 
 /// Faults that time may heal: the address and the clock.
-pub fn passing_faults(host: &Host, identity: &Identity) -> Result<Vec<Fault>, Stop> {
+pub fn passing_faults(host: &Host, identity: &Identity) -> Result<Vec<Passing>, Stop> {
     let address = identity.address.addr();
     let mut faults = Vec::new();
     if facts::interface_of(host, address)?.is_none() {
-        faults.push(Fault::Passing(format!(
+        faults.push(Passing::Address(format!(
             "no interface carries {address}, the address of {}",
             identity.node
         )));
@@ -92,15 +120,26 @@ pub fn passing_faults(host: &Host, identity: &Identity) -> Result<Vec<Fault>, St
     Ok(faults)
 }
 
-fn clock_fault(host: &Host, identity: &Identity) -> Option<Fault> {
-    let now = host.now();
+fn clock_fault(host: &Host, identity: &Identity) -> Option<Passing> {
+    clock_reason(host.now(), identity).map(Passing::Clock)
+}
+
+/// Without the time itself: a text that changes each second would be news each second.
+fn clock_reason(now: Epoch, identity: &Identity) -> Option<String> {
     let earliest = identity.date.plus_days(-1);
-    (now < earliest || now > identity.expires).then(|| {
-        Fault::Passing(format!(
-            "the clock says {now}, which is not between {earliest} and {}: certificates would be refused; set the clock, or make a new seed",
+    let where_it_stands = if now < earliest {
+        format!("before {earliest}, the day before this seed was made")
+    } else if now > identity.expires {
+        format!(
+            "after {}, when this node's certificates expire",
             identity.expires
-        ))
-    })
+        )
+    } else {
+        return None;
+    };
+    Some(format!(
+        "its clock stands {where_it_stands}: certificates would be refused"
+    ))
 }
 
 /// Faults that stay until somebody acts.
@@ -108,7 +147,7 @@ pub fn lasting_faults(
     host: &Host,
     identity: &Identity,
     bundles: &[RoleBundle],
-) -> Result<Vec<Fault>, Stop> {
+) -> Result<Vec<String>, Stop> {
     let mut faults = Vec::new();
     faults.extend(os_faults(host, identity)?);
     faults.extend(space_fault(host, bundles)?);
@@ -118,7 +157,7 @@ pub fn lasting_faults(
         // Another system's package manager would only add noise.
         faults.extend(package_faults(host, bundles)?);
     }
-    Ok(faults.into_iter().map(Fault::Lasting).collect())
+    Ok(faults)
 }
 
 fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
@@ -214,7 +253,7 @@ fn data_faults(
 ) -> Result<Vec<String>, Stop> {
     let mine = Marker::of(identity, Held::Empty);
     let mut faults = Vec::new();
-    for data in bundles.iter().flat_map(|bundle| &bundle.assignment.data) {
+    for data in files::data_folders(bundles) {
         faults.extend(marker::foreign(&data.path.under(&host.root), &mine)?);
     }
     Ok(faults)
@@ -249,4 +288,26 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
         .for_each(|newer| *newer = format!("this image is newer than the lock: {newer}"));
     faults.push(trouble);
     Ok(faults)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::identity::tests::example;
+
+    #[test]
+    fn a_clock_may_be_a_day_early_and_never_late() {
+        let identity = example();
+        let day = 86_400;
+        let at = |base: Epoch, seconds: i64| {
+            clock_reason(
+                Epoch::from_seconds(base.seconds() + seconds).unwrap(),
+                &identity,
+            )
+        };
+        assert_eq!(at(identity.date, -day), None);
+        assert!(at(identity.date, -day - 1).unwrap().contains("before"));
+        assert_eq!(at(identity.expires, 0), None);
+        assert!(at(identity.expires, 1).unwrap().contains("expire"));
+    }
 }

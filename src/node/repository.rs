@@ -12,6 +12,7 @@ use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::host::{Host, read_if_there};
 use super::stop::Stop;
+use crate::base::atomic::flush_file_system;
 
 /// The repository's folder.
 pub fn folder(host: &Host) -> PathBuf {
@@ -75,7 +76,7 @@ pub fn build(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
             }
         }
     }
-    durable::sync_tree(&pool)?;
+    flush_file_system(&pool)?;
     let index = index(bundles)?;
     durable::write(
         &folder(host).join("Packages"),

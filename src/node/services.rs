@@ -5,14 +5,21 @@
 //! before there is a quorum, and a host that waited for it would hold up the
 //! others that make the quorum. The health step asks instead.
 
+use std::time::Duration;
+
 use super::bundles::RoleBundle;
+use super::clock;
+use super::console::brief;
 use super::files::all_services;
+use super::health;
+use super::held;
 use super::host::Host;
-use super::pending;
+use super::narrator::Narrator;
+use super::pending::{self, Pending};
 use super::stop::Stop;
 use super::system::Call;
 use super::units;
-use crate::bundle::assignment::Uptake;
+use crate::bundle::assignment::{Health, Service, Uptake};
 
 /// `ActiveState` of a unit (`active`, `activating`, `inactive`, `failed`, …).
 pub fn active_state(host: &Host, unit: &str) -> Result<String, Stop> {
@@ -28,71 +35,167 @@ fn is_enabled(host: &Host, unit: &str) -> Result<bool, Stop> {
     Ok(answer.succeeded())
 }
 
+fn runs(host: &Host, unit: &str) -> Result<bool, Stop> {
+    let state = active_state(host, unit)?;
+    Ok(matches!(
+        state.as_str(),
+        "active" | "activating" | "reloading"
+    ))
+}
+
+/// Whether it runs, or has no say on this host.
+fn has_begun(host: &Host, service: &Service) -> Result<bool, Stop> {
+    Ok(runs(host, &service.unit)?
+        || (keeps_time(service) && clock::is_skipped(host, &service.unit)?))
+}
+
+fn keeps_time(service: &Service) -> bool {
+    matches!(service.health, Health::ClockInStep { .. })
+}
+
 /// What is left to do; empty when every unit runs and has taken everything up.
 pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
-    let mut left = Vec::new();
-    for unit in guarded(bundles).filter(|unit| units::is_masked(host, unit)) {
-        left.push(format!("{unit} is still masked"));
-    }
+    let (mut disabled, mut idle) = (Vec::new(), Vec::new());
     for service in all_services(bundles) {
         if !is_enabled(host, &service.unit)? {
-            left.push(format!("{} is not enabled", service.unit));
+            disabled.push(service.unit.clone());
         }
-        if !matches!(
-            active_state(host, &service.unit)?.as_str(),
-            "active" | "activating" | "reloading"
-        ) {
-            left.push(format!("{} does not run", service.unit));
+        if !has_begun(host, service)? {
+            idle.push(service.unit.clone());
         }
     }
-    left.extend(
-        pending::read(host)?
-            .units
-            .into_keys()
-            .map(|unit| format!("{unit} has a change to take up")),
-    );
-    Ok(left)
+    let changed: Vec<String> = pending::read(host)?.units.into_keys().collect();
+    let held = held::names(host)?;
+    let parts = [
+        brief(&held, "a unit to give back", "units to give back"),
+        brief(&disabled, "a unit to enable", "units to enable"),
+        brief(&idle, "a unit to start", "units to start"),
+        brief(
+            &changed,
+            "a unit with a change to take up",
+            "units with a change to take up",
+        ),
+    ];
+    Ok(parts.into_iter().flatten().collect())
 }
 
-fn guarded(bundles: &[RoleBundle]) -> impl Iterator<Item = &String> {
-    bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.guarded_units)
-}
-
-/// Brings every service up, in order.
-pub fn start_all(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
-    for unit in guarded(bundles) {
-        units::unmask(host, unit)?;
-    }
-    units::reload(host)?;
+/// Brings every service up, in order; none is started by a clock out of step.
+pub fn start_all(
+    host: &Host,
+    narrator: &mut Narrator,
+    bundles: &[RoleBundle],
+    patience: Option<Duration>,
+) -> Result<(), Stop> {
     let pending = pending::read(host)?;
-    for service in all_services(bundles) {
-        let unit = service.unit.as_str();
-        if !is_enabled(host, unit)? {
-            host.system
-                .run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
+    let (clocks, others): (Vec<_>, Vec<_>) =
+        all_services(bundles).partition(|service| keeps_time(service));
+    for clock in clocks {
+        units::unmask(host, &clock.unit)?;
+        units::reload(host)?;
+        start(host, clock, &pending)?;
+    }
+    for service in &others {
+        // What runs already is not held up by a time server that is away.
+        if !runs(host, &service.unit)? {
+            health::wait_for(host, narrator, bundles, patience, keeps_time)?;
+            break;
         }
-        let runs = matches!(
-            active_state(host, unit)?.as_str(),
-            "active" | "activating" | "reloading"
-        );
-        let verb = match pending.units.get(unit) {
-            Some(Uptake::Restart) if runs => "restart",
-            Some(Uptake::Reload) if runs => "reload-or-restart",
-            _ if runs => continue,
-            _ => "start",
-        };
-        host.system
-            .run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
+    }
+    held::give_back(host)?;
+    for service in others {
+        start(host, service, &pending)?;
     }
     pending::clear(host)
 }
 
+/// Enables and starts one service, or lets it take up what changed.
+fn start(host: &Host, service: &Service, pending: &Pending) -> Result<(), Stop> {
+    let unit = service.unit.as_str();
+    if !is_enabled(host, unit)? {
+        host.system
+            .run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
+    }
+    let runs = runs(host, unit)?;
+    let verb = match pending.units.get(unit) {
+        Some(Uptake::Restart) if runs => "restart",
+        Some(Uptake::Reload) if runs => "reload-or-restart",
+        _ if runs => return Ok(()),
+        _ => "start",
+    };
+    host.system
+        .run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use serde_json::json;
+
     use super::*;
     use crate::node::system::recorded::Recorded;
+
+    fn role(role: &str, unit: &str) -> RoleBundle {
+        let layer = json!({"digest": "0".repeat(64), "files": []});
+        let manifest = json!({
+            "format": 1, "cluster": "demo", "cluster_id": "00", "role": role, "profile": "debian12",
+            "architecture": "amd64", "generation": 1, "date": "2026-11-01T00:00:00Z",
+            "os": {"id": "debian", "version": "12"}, "family": "deb",
+            "packages": layer, "cluster_layer": layer, "package_list": [],
+        });
+        let service = |unit: &str, health| json!({"name": unit, "unit": unit, "on_change": "restart", "on_certificate": "restart", "health": health});
+        let clock =
+            json!({"kind": "clock-in-step", "waits_for": "the clock", "servers": ["10.0.0.5"]});
+        let active = json!({"kind": "unit-active", "waits_for": "it to run"});
+        let assignment = json!({
+            "format": 1, "node": "db-1", "role": role, "packages": [], "guarded_units": [],
+            "masked_units": [], "directories": [], "files": [], "facts": [], "ports": [], "data": [],
+            "services": [service("timesyncd.service", clock), service(unit, active)],
+        });
+        RoleBundle {
+            folder: "/nowhere".into(),
+            manifest: serde_json::from_value(manifest).unwrap(),
+            assignment: serde_json::from_value(assignment).unwrap(),
+        }
+    }
+
+    #[test]
+    fn nothing_is_started_by_a_clock_out_of_step() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = Host {
+            root: folder.path().to_owned(),
+            system: &system,
+        };
+        system.answer("ActiveState", 0, "inactive\n");
+        system.answer("ConditionResult", 0, "ConditionTimestampMonotonic=0\n");
+        let bundles = [
+            role("etcd", "etcd.service"),
+            role("proxy", "haproxy.service"),
+        ];
+        let mut narrator = Narrator::new(&host);
+        let begun = Instant::now();
+        let starts = |system: &Recorded| -> Vec<String> {
+            let calls = system.take().into_iter();
+            calls.filter(|call| call.contains(" start ")).collect()
+        };
+        let stop = start_all(&host, &mut narrator, &bundles, Some(Duration::ZERO)).unwrap_err();
+        assert!(
+            stop.to_string()
+                .contains("the clock from timesyncd.service with 10.0.0.5")
+        );
+        assert!(begun.elapsed() < Duration::from_secs(5));
+        assert_eq!(
+            starts(&system),
+            ["systemctl start --no-block timesyncd.service"]
+        );
+        let said = "ConditionResult=no\nConditionTimestampMonotonic=7\n";
+        system.answer("ConditionResult", 0, said);
+        start_all(&host, &mut narrator, &bundles, Some(Duration::ZERO)).unwrap();
+        let units = ["timesyncd", "etcd", "haproxy"];
+        let expected = units.map(|unit| format!("systemctl start --no-block {unit}.service"));
+        assert_eq!(starts(&system), expected);
+    }
 
     #[test]
     fn asks_systemd_for_the_state_in_one_word() {

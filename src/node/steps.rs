@@ -7,6 +7,7 @@ use super::bundles;
 use super::durable;
 use super::files;
 use super::health;
+use super::held;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
 use super::packages::{self, PackageManager, names};
@@ -157,10 +158,10 @@ const PREFLIGHT: Step = Step {
             narrator,
             identity,
             bundles,
-            ..
+            patience,
         } = context;
         if let Some(identity) = identity {
-            preflight::pass(host, narrator, identity, bundles)?;
+            preflight::pass(host, narrator, identity, bundles, *patience)?;
         }
         Ok(Check::AlreadySo)
     },
@@ -181,12 +182,18 @@ const PACKAGES: Step = Step {
     describe: |context| {
         let mut lines = Vec::new();
         for bundle in &context.bundles {
-            let units = bundle
-                .assignment
-                .masked_units
-                .iter()
-                .chain(&bundle.assignment.guarded_units);
-            lines.extend(units.map(|unit| format!("systemctl mask {unit}")));
+            let (masked, guarded) = (
+                &bundle.assignment.masked_units,
+                &bundle.assignment.guarded_units,
+            );
+            lines.extend(
+                masked
+                    .iter()
+                    .map(|unit| format!("systemctl mask --now {unit}")),
+            );
+            lines.extend(guarded.iter().map(|unit| {
+                format!("systemctl mask --now {unit}   # given back as it was by the step services")
+            }));
         }
         lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
         if let Some(manager) = manager(context)? {
@@ -237,11 +244,8 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     files::install_before_packages(host, context.identity()?, bundles)?;
     for bundle in bundles {
         units::silence(host, &bundle.assignment.masked_units)?;
-        for unit in &bundle.assignment.guarded_units {
-            units::mask(host, unit)?;
-        }
     }
-    units::reload(host)?;
+    held::hold(host, bundles)?;
     units::forbid_starts(host)?;
     let repaired = host.system.ask(&manager.repair_call(host))?;
     if !repaired.succeeded() {
@@ -331,11 +335,7 @@ const MARKERS: Step = Step {
     name: "markers",
     scope: Scope::Cluster,
     describe: |context| {
-        let folders = context
-            .bundles
-            .iter()
-            .flat_map(|bundle| &bundle.assignment.data);
-        Ok(folders
+        Ok(files::data_folders(&context.bundles)
             .map(|data| {
                 format!(
                     "# {}.pgbundle.json: whose the folder is, and that nothing was ever there",
@@ -347,12 +347,10 @@ const MARKERS: Step = Step {
     restarts: nothing,
     check: |context| {
         let mut unmarked = 0;
-        for bundle in &context.bundles {
-            for data in &bundle.assignment.data {
-                let marker = marker::read(&data.path.under(&context.host.root))?;
-                let generation = marker.map(|marker| marker.generation);
-                unmarked += usize::from(generation != Some(context.identity()?.generation));
-            }
+        for data in files::data_folders(&context.bundles) {
+            let marker = marker::read(&data.path.under(&context.host.root))?;
+            let generation = marker.map(|marker| marker.generation);
+            unmarked += usize::from(generation != Some(context.identity()?.generation));
         }
         Ok(needed_if(unmarked > 0, || {
             format!("{unmarked} data folders to mark")
@@ -364,11 +362,7 @@ const MARKERS: Step = Step {
 fn mark_folders(context: &mut Context) -> Result<(), Stop> {
     let host = context.host;
     let mine = Marker::of(context.identity()?, Held::Empty);
-    for data in context
-        .bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.data)
-    {
+    for data in files::data_folders(&context.bundles) {
         let folder = data.path.under(&host.root);
         // Asked again: the preflight was before the packages, which may have left something.
         if let Some(reason) = marker::foreign(&folder, &mine)? {
@@ -408,7 +402,16 @@ const SERVICES: Step = Step {
         let left = services::left(context.host, &context.bundles)?;
         Ok(needed_if(!left.is_empty(), || left.join(", ")))
     },
-    apply: |context| services::start_all(context.host, &context.bundles),
+    apply: |context| {
+        let Context {
+            host,
+            narrator,
+            bundles,
+            patience,
+            ..
+        } = context;
+        services::start_all(host, narrator, bundles, *patience)
+    },
 };
 
 const HEALTH: Step = Step {
@@ -457,11 +460,7 @@ type Filled = (PathBuf, Marker, Option<(u32, u32)>);
 fn filled(context: &Context) -> Result<Vec<Filled>, Stop> {
     let accounts = Accounts::of(context.host)?;
     let mut filled = Vec::new();
-    for data in context
-        .bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.data)
-    {
+    for data in files::data_folders(&context.bundles) {
         let folder = data.path.under(&context.host.root);
         if let Some(marker) = marker::read(&folder)?
             && marker.state != Held::HoldsData

@@ -1,7 +1,7 @@
 //! Why a step stops, and the exit code that says so.
 
-use super::durable::NotWritten;
 use super::system::CallFault;
+use crate::base::atomic::AtomicError;
 
 /// Why a step cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +41,8 @@ impl Stop {
     }
 }
 
-impl From<NotWritten> for Stop {
-    fn from(fault: NotWritten) -> Self {
+impl From<AtomicError> for Stop {
+    fn from(fault: AtomicError) -> Self {
         Self::World(fault.to_string())
     }
 }

@@ -11,13 +11,23 @@ use super::narrator::Narrator;
 use super::step::{self, Context};
 use super::steps;
 use super::stop::Stop;
+use crate::base::atomic::parent_of;
+
+const LOCK: &str = "/run/pgbundle/lock";
 
 /// Runs the steps; the report and the console say how it went.
 pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
     // What starts this program may be strict; what packages leave must be as packages mean it.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let _lock = lock(host)?;
     let mut context = context(host, patience);
+    let _lock = match lock(host) {
+        Ok(lock) => lock,
+        Err(stop) => {
+            // The report is the other run's to write.
+            context.narrator.complain(&stop);
+            return Err(stop);
+        }
+    };
     let outcome = run_all(&mut context);
     context.narrator.finish(outcome.as_ref().map(drop))?;
     let changed = outcome?;
@@ -48,11 +58,18 @@ pub fn context<'a>(host: &'a Host<'a>, patience: Option<Duration>) -> Context<'a
     }
 }
 
+/// Whether a run is under way. The lock is held for the blink of this question.
+pub fn is_running(host: &Host) -> bool {
+    let held = |file: File| flock(&file, FlockOperation::NonBlockingLockShared);
+    File::open(host.path(LOCK))
+        .map(held)
+        .is_ok_and(|lock| lock == Err(rustix::io::Errno::WOULDBLOCK))
+}
+
 /// Two runs at once would undo each other's masks.
 fn lock(host: &Host) -> Result<File, Stop> {
-    let folder = host.path("/run/pgbundle");
-    durable::folder(&folder, Rights::own(0o755))?;
-    let path = folder.join("lock");
+    let path = host.path(LOCK);
+    durable::folder(parent_of(&path), Rights::own(0o755))?;
     let world = |fault: &dyn std::fmt::Display| {
         Stop::World(format!("cannot lock `{}`: {fault}", path.display()))
     };

@@ -14,6 +14,7 @@ pub struct RoleComponents(BTreeMap<Role, Composition>);
 struct Composition {
     always: Vec<String>,
     with_vip: Vec<String>,
+    with_time_servers: Vec<String>,
 }
 
 impl RoleComponents {
@@ -34,10 +35,12 @@ impl RoleComponents {
     pub fn of<'a>(&'a self, role: Role, spec: &Spec) -> impl Iterator<Item = &'a str> {
         let composition = &self.0[&role];
         let with_vip = spec.vip.is_some().then_some(&composition.with_vip);
+        let with_time = (!spec.time_servers.is_empty()).then_some(&composition.with_time_servers);
         composition
             .always
             .iter()
             .chain(with_vip.into_iter().flatten())
+            .chain(with_time.into_iter().flatten())
             .map(String::as_str)
     }
 }
@@ -61,11 +64,13 @@ fn read(root: Section<'_, '_>) -> Option<Composition> {
         );
         root.faults().add(message, Some(version.span()), "", None);
     }
+    let with_time_servers = root.value("time_components").unwrap_or_default();
     root.finish();
     description?;
     Some(Composition {
         always: always?.into_inner(),
         with_vip,
+        with_time_servers,
     })
 }
 

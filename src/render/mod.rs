@@ -33,6 +33,7 @@ mod quiet;
 mod secrets;
 mod site;
 mod templates;
+mod timesyncd;
 
 pub use secrets::{
     EtcdSecrets, KeyPair, NodeSecretsInput, PostgresSecrets, ProxySecrets, secret_files,
@@ -130,6 +131,7 @@ pub fn assignment(
     draft.assignment.packages = plan.packages.get(&role).cloned().unwrap_or_default();
     quiet::render(&site, &mut draft)?;
     names::render(&site, &mut draft)?;
+    timesyncd::render(&site, &mut draft)?;
     match role {
         Role::Etcd => etcd::render(&site, &mut draft)?,
         Role::Postgres => {

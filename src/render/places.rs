@@ -1,8 +1,8 @@
 //! Where trust lies on a node: the CA set, and each service's certificate and key.
 
-use super::RenderError;
 use super::draft::{Draft, access};
 use super::site::Site;
+use super::{RenderError, keepalived, timesyncd};
 use crate::base::NodePath;
 use crate::bundle::start::TlsFiles;
 
@@ -32,7 +32,7 @@ pub fn client(name: &str) -> Result<TlsFiles, RenderError> {
     })
 }
 
-/// Adds the folders and the CA set, which all services of the role take up.
+/// Adds the folders and the CA set, which all services of the role that speak TLS take up.
 pub fn trust(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     for folder in [HOME, TLS] {
         draft.directory(folder, access("root", "root", 0o755))?;
@@ -42,7 +42,7 @@ pub fn trust(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         .services
         .iter()
         .map(|service| service.name.clone())
-        .filter(|name| name != "keepalived")
+        .filter(|name| ![keepalived::SERVICE, timesyncd::SERVICE].contains(&name.as_str()))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     draft.file(CA, &names, site.cluster.ca.to_owned())

@@ -13,6 +13,7 @@ macro_rules! templates {
 /// Every template, by its path below `bundles/`.
 const TEMPLATES: &[(&str, &str)] = templates![
     "common/needrestart.conf.j2",
+    "common/timesyncd.conf.j2",
     "common/unattended-upgrades.conf.j2",
     "etcd/etcd.env.j2",
     "etcd/etcd.service.j2",

@@ -14,6 +14,7 @@ use pgbundle::bundle::manifest::{Layer, Manifest, ManifestFile};
 use pgbundle::bundle::seal;
 use pgbundle::bundle::sign::SigningKey;
 use pgbundle::node::etcd_start::{self, Start};
+use pgbundle::node::guard::Remembered;
 use pgbundle::node::host::Host;
 use pgbundle::node::initdb;
 use pgbundle::node::stop::Stop;
@@ -405,6 +406,32 @@ fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
     assert!(said.contains("completed"), "{said}");
     let marker = fs::read_to_string(member.root.join("pg/main.pgbundle.json")).unwrap();
     assert!(marker.contains("holds-data"), "{marker}");
+}
+
+#[test]
+fn the_guard_reads_from_etcd_whether_the_cluster_was_formed() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let member = &cluster.members[0];
+    let settings = json!({
+        "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "name": "a",
+        "data_directory": "/pg/main", "initdb": "/bin/false", "arguments": [], "peers": [],
+        "etcd": [format!("https://127.0.0.1:{}", member.client)],
+        "initialize_key": "/pgbundle/demo/initialize",
+        "tls": { "ca": "/tls/ca.pem", "certificate": "/tls/node.pem", "key": "/tls/node.key" },
+    });
+    let settings = serde_json::from_value(settings).unwrap();
+    let after = |key: &str| {
+        assert!(member.etcdctl(&["put", key, "x"]).0);
+        initdb::remembered(&member.host(), &settings)
+    };
+    assert_eq!(after("/pgbundle/demo/initialize"), Remembered::Nothing);
+    assert_eq!(after("/pgbundle/demo2/leader"), Remembered::Nothing);
+    assert_eq!(after("/pgbundle/demo/config"), Remembered::History);
+    assert_eq!(after("/pgbundle/demo/leader"), Remembered::Leader);
+    cluster.members.iter_mut().for_each(Member::kill);
+    let silent = initdb::remembered(&cluster.members[0].host(), &settings);
+    assert!(matches!(silent, Remembered::Unknown(_)), "{silent:?}");
 }
 
 /// Says yes to everything and remembers what it was asked.

@@ -282,3 +282,41 @@ fn roles_on_different_nodes_find_each_other() {
     assert!(bootstrap.contains("https://192.168.60.103:8008/patroni"));
     assert!(!bootstrap.contains("https://192.168.60.101:8008"));
 }
+
+#[test]
+fn time_servers_are_kept_by_every_role_before_all_else() {
+    let text = read_source("clusters/three-node.toml");
+    let without = plan_of(&text);
+    let plan = plan_of(&format!(
+        "{text}\n[time]\nservers = [\"10.0.0.5\", \"ntp.example\"]\n"
+    ));
+    let path = "/etc/systemd/timesyncd.conf.d/pgbundle.conf";
+    for (with, was) in rendered(&plan, &plan.spec.nodes[0])
+        .into_iter()
+        .zip(rendered(&without, &without.spec.nodes[0]))
+    {
+        let first = &with.assignment.services[0];
+        assert_eq!(first.unit, "systemd-timesyncd.service");
+        let asks = serde_json::to_value(&first.health).unwrap();
+        assert_eq!(asks["kind"], "clock-in-step");
+        assert!(
+            with.assignment
+                .packages
+                .contains(&"systemd-timesyncd".to_owned())
+        );
+        services_are_known(&with.assignment);
+        let file = &with.files[&path.parse().unwrap()];
+        let settings = String::from_utf8_lossy(file);
+        assert!(
+            settings.ends_with("[Time]\nNTP=\nNTP=10.0.0.5 ntp.example\nFallbackNTP=\n"),
+            "{settings}"
+        );
+        let ca = with.assignment.files.iter();
+        let ca: Vec<_> = ca
+            .filter(|f| f.path.as_str() == "/etc/pgbundle/ca.pem")
+            .collect();
+        assert!(!ca[0].services.contains(&"timesyncd".to_owned()));
+        assert!(!was.files.contains_key(&path.parse().unwrap()));
+        assert!(!was.assignment.services.contains(first));
+    }
+}
