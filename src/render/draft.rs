@@ -81,12 +81,9 @@ impl Draft {
         let Some((path, mode)) = &file.install else {
             return Ok(());
         };
-        if self
-            .assignment
-            .files
-            .iter()
-            .any(|known| known.path == *path)
-        {
+        let files = self.assignment.files.iter().map(|file| &file.path);
+        let facts = self.assignment.facts.iter().map(|fact| &fact.path);
+        if files.chain(facts).any(|known| known == path) {
             return Err(RenderError::Taken {
                 name: file.name.clone(),
                 path: path.to_string(),
@@ -166,4 +163,45 @@ pub fn access(owner: &str, group: &str, mode: u32) -> Access {
 /// Names as the assignment holds them.
 pub fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(install: Option<&str>) -> PlainFile {
+        PlainFile {
+            name: "tool".to_owned(),
+            version: "2.0".to_owned(),
+            from: "files/tool-2.0".to_owned(),
+            sha256: Sha256::of(b"tool"),
+            install: install.map(|path| (path.parse().unwrap(), 0o750)),
+            roles: vec![Role::Etcd],
+        }
+    }
+
+    #[test]
+    fn a_plain_file_is_named_where_the_bundle_has_it_and_has_no_content_here() {
+        let mut draft = Draft::new("db-1".parse().unwrap(), Role::Etcd);
+        draft.file("/etc/rendered", &[], "text".to_owned()).unwrap();
+        draft.plain(&tool(Some("/usr/local/bin/tool"))).unwrap();
+        draft.plain(&tool(None)).unwrap();
+        let rendered = draft.finish();
+        let [file, plain] = &rendered.assignment.files[..] else {
+            panic!("one rendered and one plain file");
+        };
+        assert_eq!(file.plain, None);
+        assert_eq!(plain.plain, Some("packages/files/tool".parse().unwrap()));
+        assert_eq!(plain.access, access("root", "root", 0o750));
+        assert_eq!(plain.sha256, Sha256::of(b"tool"));
+        assert_eq!(rendered.files.len(), 1);
+    }
+
+    #[test]
+    fn a_plain_file_takes_no_rendered_files_place() {
+        let mut draft = Draft::new("db-1".parse().unwrap(), Role::Etcd);
+        draft.file("/etc/rendered", &[], "text".to_owned()).unwrap();
+        let taken = draft.plain(&tool(Some("/etc/rendered"))).unwrap_err();
+        assert!(matches!(taken, RenderError::Taken { .. }), "{taken}");
+    }
 }
