@@ -362,10 +362,7 @@ mod tests {
     #[test]
     fn what_holds_the_guard_back_is_shown_until_there_is_data() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         assert_eq!(held_back(&host).unwrap(), None);
         let settings = serde_json::json!({
             "format": 1, "cluster": "demo", "cluster_id": "00", "name": "db-1",

@@ -59,7 +59,8 @@ fn read(root: Section<'_, '_>) -> Option<Composition> {
     let with_vip = root.value("vip_components").unwrap_or_default();
     let with_time_servers = root.value("time_components").unwrap_or_default();
     root.finish();
-    (version?, description?);
+    version?;
+    description?;
     Some(Composition {
         always: always?.into_inner(),
         with_vip,
