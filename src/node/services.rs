@@ -163,10 +163,7 @@ mod tests {
     #[test]
     fn nothing_is_started_by_a_clock_out_of_step() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         system.answer("ActiveState", 0, "inactive\n");
         system.answer("ConditionResult", 0, "ConditionTimestampMonotonic=0\n");
         let bundles = [
@@ -205,10 +202,7 @@ mod tests {
             0,
             "activating\n",
         );
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         assert_eq!(active_state(&host, "etcd.service").unwrap(), "activating");
     }
 }
