@@ -74,16 +74,6 @@ impl AtomicFile {
         Self::named(Builder::new().prefix(".pgbundle-"), target, mode)
     }
 
-    /// As [`Self::create`], for a target that has one writer at a time: what a
-    /// cut left beside it is removed, so that nothing piles up on a host.
-    pub fn create_anew(target: &Path, mode: u32) -> Result<Self, AtomicError> {
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let left = target.with_file_name(format!(".{name}.pgbundle-new"));
-        remove_if_there(&left).map_err(failed("remove what was left beside", target))?;
-        let name = left.file_name().unwrap_or_default();
-        Self::named(Builder::new().prefix(name).rand_bytes(0), target, mode)
-    }
-
     fn named(name: &mut Builder, target: &Path, mode: u32) -> Result<Self, AtomicError> {
         let inner = name
             .permissions(Permissions::from_mode(mode))

@@ -280,11 +280,12 @@ pub fn directories(bundles: &[RoleBundle]) -> impl Iterator<Item = &Directory> {
 
 /// What of a folder differs from what is wanted.
 pub fn folder_difference(host: &Host, directory: &Directory) -> Result<Option<String>, Stop> {
-    match fs::metadata(directory.path.under(&host.root)) {
+    match fs::symlink_metadata(directory.path.under(&host.root)) {
         Ok(metadata) if metadata.is_dir() => Ok(differs(
             &metadata,
             &Accounts::of(host)?.rights(&directory.access)?,
         )),
+        Ok(metadata) if metadata.is_symlink() => Ok(Some("is a link, not a folder".to_owned())),
         Ok(_) => Ok(Some("is not a folder".to_owned())),
         Err(_) => Ok(Some("is missing".to_owned())),
     }

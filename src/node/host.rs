@@ -82,7 +82,12 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, Stop> {
     let Some(bytes) = read_if_there(path)? else {
         return Ok(None);
     };
-    serde_json::from_slice(&bytes).map(Some).map_err(|fault| {
+    parse_json(path, &bytes).map(Some)
+}
+
+/// Parses the content of a JSON file, as [`read_json`] does.
+pub fn parse_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, Stop> {
+    serde_json::from_slice(bytes).map_err(|fault| {
         let (line, column) = (fault.line(), fault.column());
         Stop::Input(format!(
             "`{}` cannot be read: fault at line {line}, column {column}",

@@ -16,7 +16,7 @@ use rustix::process::getppid;
 
 use super::durable::{self, Rights};
 use super::guard::{self, Remembered, Said, Verdict, judge, read_answer};
-use super::host::{Host, read_if_there, read_json, require_json};
+use super::host::{Host, read_json, require_json};
 use super::http::{self, Trust};
 use super::marker::{self, Held, Marker};
 use super::narrator::Wait;
@@ -135,7 +135,8 @@ pub fn held_back(host: &Host) -> Result<Option<Wait>, Stop> {
     if !marker::is_empty(&folder) {
         return Ok(None);
     }
-    Ok(read_if_there(&note(&folder))?.map(|reasons| Wait {
+    // It is shown to all: the folder's owner must not choose the file.
+    Ok(durable::read(&note(&folder))?.map(|reasons| Wait {
         what: "leave to begin the cluster's history, or a leader to copy".to_owned(),
         of: format!(
             "the guard before initdb: {}",

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::durable::{self, Rights};
-use super::host::read_json;
+use super::host::parse_json;
 use super::stop::Stop;
 use crate::base::atomic::AtomicError;
 use crate::seed::identity::Identity;
@@ -67,7 +67,9 @@ pub fn path(folder: &Path) -> PathBuf {
 
 /// Reads the marker of a data folder.
 pub fn read(folder: &Path) -> Result<Option<Marker>, Stop> {
-    read_json(&path(folder))
+    let path = path(folder);
+    let bytes = durable::read(&path)?;
+    bytes.map(|bytes| parse_json(&path, &bytes)).transpose()
 }
 
 /// Writes it durably.

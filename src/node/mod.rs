@@ -39,6 +39,7 @@ pub mod notify;
 pub mod packages;
 pub mod patroni_keys;
 pub mod pending;
+pub mod place;
 pub mod preflight;
 pub mod reminder;
 pub mod repository;
