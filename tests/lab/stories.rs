@@ -185,7 +185,6 @@ fn who_has_no_certificate_is_refused(
     for (name, address) in &lab.cluster.nodes {
         let keys = release.secrets.join("nodes").join(name);
         let (certificate, key) = (keys.join("etcd.pem"), keys.join("etcd.key"));
-        let etcd = format!("https://{address}:2379/health");
         let with = [
             "--cert".as_ref(),
             certificate.as_os_str(),
@@ -196,15 +195,17 @@ fn who_has_no_certificate_is_refused(
             .iter()
             .filter_map(|argument| argument.to_str())
             .collect();
-        assert_eq!(
-            client.curl(&etcd, &with)?.out,
-            "200",
-            "{name}: etcd knows its own"
-        );
         for port in [2379, 2380] {
-            let stranger = client.curl(&format!("https://{address}:{port}/health"), &[])?;
+            let etcd = format!("https://{address}:{port}/version");
+            assert_eq!(
+                client.curl(&etcd, &with)?.out,
+                "200",
+                "{name}: etcd knows its own on {port}"
+            );
+            // etcd hangs up in the handshake; what curl makes of that differs from run to run.
+            let stranger = client.curl(&etcd, &[])?;
             assert!(
-                !stranger.is_success() && stranger.err.contains("certificate"),
+                !stranger.is_success() && stranger.out == "000",
                 "{name}: etcd refuses who has no certificate on {port}: {stranger:?}"
             );
         }
