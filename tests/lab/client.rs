@@ -84,7 +84,8 @@ impl Client {
 
     fn curl_command(&self, url: &str) -> Command {
         let mut curl = command_in(&self.namespace, "curl");
-        curl.args(["--silent", "--show-error", "--max-time", "10"])
+        // The port for etcd's peers announces HTTP/2 and breaks off its streams.
+        curl.args(["--silent", "--show-error", "--http1.1", "--max-time", "10"])
             .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
             .arg("--cacert")
             .arg(&self.ca)
