@@ -84,8 +84,7 @@ impl Client {
 
     fn curl_command(&self, url: &str) -> Command {
         let mut curl = command_in(&self.namespace, "curl");
-        // The port for etcd's peers announces HTTP/2 and breaks off its streams.
-        curl.args(["--silent", "--show-error", "--http1.1", "--max-time", "10"])
+        curl.args(["--silent", "--show-error", "--max-time", "10"])
             .args(["--output", "/dev/null", "--write-out", "%{http_code}"])
             .arg("--cacert")
             .arg(&self.ca)
