@@ -35,10 +35,24 @@ test: node
 	$(CARGO) test --locked --lib --bins --test it
 	$(CARGO) test --locked --test lab -- --test-threads=1
 
+# The example cluster, left running on this machine for a person to try.
+lab: node
+	$(CARGO) test --locked --test lab -- --ignored --exact --nocapture up::up
+
+lab-down: need-rust
+	$(CARGO) test --locked --test lab -- --ignored --exact --nocapture up::down
+
 lint: need-rust
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --bin pgbundle-node -- -D warnings
+
+# Beside apt, tar and gzip, as ratios; the release build, over the example's lock.
+bench: bundle
+	BENCH_TOOL=$(CURDIR)/$(TOOL) BENCH_CLUSTER=$(CURDIR)/$(CLUSTER) \
+	BENCH_LOCK=$(CURDIR)/$(basename $(CLUSTER)).$(PROFILE)-amd64.lock \
+	BENCH_STORE="$${PGBUNDLE_STORE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/pgbundle}" \
+	$(CARGO) bench --locked --bench ratios
 
 golden: need-rust
 	PGBUNDLE_GOLDEN=write $(CARGO) test --locked --test it golden

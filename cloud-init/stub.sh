@@ -22,16 +22,23 @@ say() { echo "pgbundle: $*"; }
 
 is_pinned() { [ -f "$1" ] && [ "$(sha256sum <"$1")" = "$digest  -" ]; }
 
+# Copies its input to $new, and one byte more than is right at the most: what
+# gives more must not fill the disk.
+bounded() { head -c "$((size + 1))" >"$new"; }
+
 # Copies what lies at $1 to $new.
 take() {
     [ -f "$1" ] || { say "  no $1"; return 1; }
-    cp "$1" "$new"
+    bounded <"$1"
 }
 
 accept() {
     is_pinned "$new" && return
+    found=$(wc -c <"$new")
+    # A shorter file may still be on its way there.
+    [ "$found" -ge "$size" ] || { say "  cut off: $found bytes of $size"; return 1; }
     is_refused=yes
-    say "  refused: $(wc -c <"$new") bytes with another digest (pinned: $size bytes, sha256 $digest)"
+    say "  refused: $found bytes with another digest (pinned: $size bytes, sha256 $digest)"
     return 1
 }
 
@@ -41,7 +48,7 @@ from_media() {
         [ -b "$device" ] || device=$(blkid -L "$label" 2>/dev/null) || continue
         say "  disk $label at $device"
         mkdir -p "$mount_point"
-        mount -o ro "$device" "$mount_point" || continue
+        mount -o ro,nosuid,nodev,noexec "$device" "$mount_point" || continue
         is_found=no
         if take "$mount_point/$path" && accept; then is_found=yes; fi
         umount "$mount_point"
@@ -53,14 +60,13 @@ from_media() {
 
 from_url() {
     if command -v curl >/dev/null; then
-        curl -fsSL --connect-timeout 10 --max-time 300 -o "$new" "$1"
+        curl -fsSL --connect-timeout 10 --max-time 300 "$1" | bounded
     elif command -v wget >/dev/null; then
-        wget -q -T 10 -O "$new" "$1"
+        wget -q -T 10 -O - "$1" | bounded
     elif command -v python3 >/dev/null; then
         python3 -c 'import shutil, sys, urllib.request
-with urllib.request.urlopen(sys.argv[1], timeout=10) as source, open(sys.argv[2], "wb") as target:
-    shutil.copyfileobj(source, target)
-    sys.exit(bool(source.length))' "$1" "$new"
+with urllib.request.urlopen(sys.argv[1], timeout=10) as source:
+    shutil.copyfileobj(source, sys.stdout.buffer)' "$1" | bounded
     else
         say "  this host has neither curl nor wget nor python3: use media or a folder"
         return 1

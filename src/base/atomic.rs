@@ -5,7 +5,7 @@
 //! power cut leaves the old content or the new, never a half of either. What
 //! is dropped without `commit` is removed.
 //!
-//! A file has its mode from the first byte. Only where the umask took bits
+//! Files and folders have their mode from the first byte. Only where the umask took bits
 //! that were asked for are they given back, before the rename.
 
 use std::fs::{File, Permissions};
@@ -146,13 +146,16 @@ pub struct AtomicFolder {
 }
 
 impl AtomicFolder {
-    /// Starts an empty folder that will stand at `target` with `mode`.
+    /// Starts an empty folder that will stand at `target` with exactly `mode`.
     pub fn create(target: &Path, mode: u32) -> Result<Self, AtomicError> {
         let inner = Builder::new()
             .prefix(".pgbundle-")
             .permissions(Permissions::from_mode(mode))
             .tempdir_in(parent_of(target))
             .map_err(failed("create a folder beside", target))?;
+        File::open(inner.path())
+            .and_then(|folder| restore_mode(&folder, mode))
+            .map_err(failed("set the mode of", inner.path()))?;
         Ok(Self {
             inner,
             target: target.to_owned(),

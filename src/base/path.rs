@@ -31,7 +31,7 @@ fn is_normal(relative: &str) -> bool {
     !relative.is_empty()
         && relative
             .split('/')
-            .all(|part| !matches!(part, "" | "." | "..") && !part.contains(['\0', '\n']))
+            .all(|part| !matches!(part, "" | "." | "..") && !part.contains(char::is_control))
 }
 
 impl NodePath {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::BuildError;
 use super::layers::{self, NodeFiles};
+use super::{BuildError, seeds};
 use crate::base::{Epoch, Role, SchemaVersion, Sha256};
 use crate::bundle::manifest::{Layer, Manifest};
 use crate::bundle::seal::{self, Sealed};
@@ -13,7 +13,7 @@ use crate::lock::cover::LockedPlan;
 use crate::plan::Plan;
 use crate::render::{self, Cluster};
 use crate::store::Blob;
-use crate::tree::Tree;
+use crate::tree::{Content, Tree};
 
 /// What a build is made from.
 pub struct Inputs<'a> {
@@ -64,7 +64,7 @@ pub fn compose(inputs: &Inputs<'_>, identities: &mut Identities) -> Result<Compo
     let layers: Vec<_> = roles
         .map(|role| layers_of(*role, inputs, identities))
         .collect::<Result<_, _>>()?;
-    let generation = identities.generation_for(content(&layers, inputs))?;
+    let generation = identities.generation_for(content(&layers, inputs, identities)?)?;
     let bundles = layers
         .into_iter()
         .map(|layers| bundle(layers, generation, inputs, identities))
@@ -119,16 +119,35 @@ fn rendered(
     })
 }
 
-/// What makes one generation differ from another.
-fn content(layers: &[Layers], inputs: &Inputs<'_>) -> Sha256 {
-    let mut text = format!("node program {}\n", inputs.node_program.sha256());
+/// What makes one generation differ from another: all that a host would get,
+/// but for the generation itself. The pins of the bundles follow from the rest.
+fn content(
+    layers: &[Layers],
+    inputs: &Inputs<'_>,
+    identities: &Identities,
+) -> Result<Sha256, BuildError> {
+    let plan = inputs.locked.plan();
+    let mut text = Vec::new();
     for layer in layers {
-        text.push_str(&format!(
-            "{} {} {}\n",
-            layer.role, layer.packages.digest, layer.cluster.digest
-        ));
+        let manifest = manifest(
+            layer,
+            0,
+            plan,
+            inputs.locked.lock(),
+            identities,
+            inputs.date,
+        );
+        text.extend(seal::canonical(&manifest));
     }
-    Sha256::of(text.as_bytes())
+    let node_program = layers::listed(
+        &layers::bundle_path("pgbundle-node")?,
+        &Content::Blob(inputs.node_program.clone()),
+    );
+    for node in &plan.spec.nodes {
+        let identity = seeds::identity(node, 0, &[], &node_program, inputs, identities)?;
+        text.extend(seal::canonical(&identity));
+    }
+    Ok(Sha256::of(&text))
 }
 
 fn bundle(

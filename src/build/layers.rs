@@ -6,7 +6,7 @@ use super::BuildError;
 use crate::base::{BundlePath, NodeName, NodePath, Role, Sha256};
 use crate::bundle::assignment::Assignment;
 use crate::bundle::manifest::{Family, Layer, ManifestFile, PackageEntry};
-use crate::bundle::seal;
+use crate::bundle::{plain_file, seal};
 use crate::lock::{Lock, LockedPackage};
 use crate::store::Blob;
 use crate::tree::{Content, Tree};
@@ -50,7 +50,7 @@ pub fn packages(
     }
     for file in lock.files.iter().filter(|file| file.roles.contains(&role)) {
         tree.insert_blob(
-            bundle_path(&format!("packages/files/{}", file.name))?,
+            plain_file(&file.name).map_err(BuildError::Path)?,
             blob(blobs, &file.sha256, &file.name)?,
         )?;
     }

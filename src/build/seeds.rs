@@ -26,7 +26,8 @@ pub fn seed(
     inputs: &Inputs<'_>,
     identities: &Identities,
 ) -> Result<Seed, BuildError> {
-    let identity = identity(node, composed, written, node_program, inputs, identities)?;
+    let generation = composed.generation;
+    let identity = identity(node, generation, written, node_program, inputs, identities)?;
     let mut files = vec![
         ("user-data", UserData::of(&identity)?.as_bytes().to_vec()),
         ("meta-data", nocloud::meta_data(&identity).into_bytes()),
@@ -37,9 +38,10 @@ pub fn seed(
     Ok(Seed { files })
 }
 
-fn identity(
+/// A node's identity document, which pins `written`.
+pub fn identity(
     node: &Node,
-    composed: &Composed,
+    generation: u64,
     written: &[ReleaseBundle],
     node_program: &ManifestFile,
     inputs: &Inputs<'_>,
@@ -59,7 +61,7 @@ fn identity(
         profile: plan.profile.name.clone(),
         architecture: plan.architecture.clone(),
         os: plan.profile.os.clone(),
-        generation: composed.generation,
+        generation,
         date: inputs.date,
         expires: identities.expires(&node.name),
         signer: identities.signer().public().to_pem(),

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{NodeName, NodePath, Role, SchemaVersion, Sha256};
+use crate::base::{BundlePath, NodeName, NodePath, Role, SchemaVersion, Sha256};
 
 /// One role on one node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Assignment {
     pub files: Vec<File>,
     /// Small includes that hold one fact only the host knows.
     pub facts: Vec<FactFile>,
+    /// Marked blocks in files that others write too.
+    pub blocks: Vec<Block>,
     /// TCP ports that must be free before anything is installed.
     pub ports: Vec<u16>,
     /// Folders of data that must be empty or this cluster's own.
@@ -106,7 +108,7 @@ pub enum Stage {
     AfterPackages,
 }
 
-/// A file of the cluster layer, at `cluster/nodes/<node>/files<path>`.
+/// A file: of the cluster layer, or a plain one of the packages layer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -120,6 +122,10 @@ pub struct File {
     pub stage: Stage,
     /// Names of the services that take up a change of it.
     pub services: Vec<String>,
+    /// Where in the bundle a plain file lies (`packages/files/<name>`); none:
+    /// the file was rendered and lies at `cluster/nodes/<node>/files<path>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<BundlePath>,
 }
 
 /// A fact that only the host knows. The list is closed on purpose.
@@ -150,6 +156,19 @@ pub struct FactFile {
     pub after: String,
     /// Names of the services that take up a change of it.
     pub services: Vec<String>,
+}
+
+/// A marked block in a file that the system and other programs write too
+/// (`/etc/hosts`); what stands outside the marks is left alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Where on the node.
+    pub path: NodePath,
+    /// Owner, group and mode of the whole file.
+    pub access: Access,
+    /// The block's text.
+    pub text: String,
 }
 
 /// A folder of data that outlives every install. Its marker lies beside it

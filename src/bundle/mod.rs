@@ -8,7 +8,7 @@
 //! manifest.sig                        ECDSA P-256 over manifest.json, DER (always second)
 //! packages/Packages                   the repository's index for this role (deb family)
 //! packages/pool/<file>                the packages themselves
-//! packages/files/<file>               plain files, by digest
+//! packages/files/<name>               plain files, by their names in the spec
 //! cluster/ca.pem                      the set of CAs that nodes trust
 //! cluster/nodes/<node>/assignment.json
 //! cluster/nodes/<node>/files/<absolute path on the node>
@@ -26,3 +26,11 @@ pub mod seal;
 pub mod sign;
 pub mod start;
 pub mod verify;
+
+use crate::base::BundlePath;
+use crate::base::path::NotAPath;
+
+/// Where a plain file of that name lies in a bundle.
+pub fn plain_file(name: &str) -> Result<BundlePath, NotAPath> {
+    format!("packages/files/{name}").parse()
+}

@@ -13,11 +13,12 @@ use crate::repo::mirror::Mirrors;
 use crate::store::Blob;
 use crate::store::fetch::{self, Fetch, Progress, Want};
 use crate::store::http::Client;
+use crate::store::place::Place;
 
 /// Downloads at a time: enough to fill a line, few enough for any mirror.
 const PARALLEL: usize = 4;
 
-/// How plain files and the machine's own evidence are named among the sources.
+/// How plain files are named among the sources.
 const PLAIN: &str = "plain files";
 
 /// Fetches everything that the lock names; with `offline`, what the store lacks is an error.
@@ -54,7 +55,7 @@ fn run(
     total: u64,
 ) -> Result<BTreeMap<Sha256, Blob>, Failure> {
     let mirrors = mirror::mirrors(locking.mirrors)?;
-    let places = |source: &str| places(locking, &mirrors, source);
+    let places = |want: &Want| places(locking, &mirrors, want);
     let bar = locking.ui.bytes_bar(total, "fetch");
     let fetch = Fetch {
         store: locking.store,
@@ -107,28 +108,20 @@ fn plain_wants(lock: &Lock) -> impl Iterator<Item = Want> + '_ {
     })
 }
 
-/// The roots of a source. A plain file has no root: `pgbundle lock` has put it
-/// into the store, and says so when it is gone.
-fn places(locking: &Locking<'_>, mirrors: &Mirrors, source: &str) -> Vec<String> {
-    let known = locking
-        .plan
-        .profile
-        .sources
-        .iter()
-        .find(|known| known.id == source);
-    match known {
-        Some(source) => mirrors.candidates(source),
-        None => locking
-            .plan
-            .spec
-            .plain_files
-            .iter()
-            .filter_map(|file| {
-                let place = plain_place(locking.spec, file).to_string();
-                place
-                    .strip_suffix(&file.name)
-                    .map(|root| root.trim_end_matches('/').to_owned())
-            })
-            .collect(),
+/// Where a file may be: below each mirror of its source, or where the spec has it from.
+fn places(locking: &Locking<'_>, mirrors: &Mirrors, want: &Want) -> Vec<Place> {
+    let plan = locking.plan;
+    if want.source == PLAIN {
+        let files = plan.spec.plain_files.iter();
+        return files
+            .filter(|file| file.name == want.path)
+            .map(|file| plain_place(locking.spec, file))
+            .collect();
     }
+    let source = plan.profile.sources.iter().find(|s| s.id == want.source);
+    source
+        .map_or_else(Vec::new, |source| mirrors.candidates(source))
+        .iter()
+        .map(|root| Place::parse(root).join(&want.path))
+        .collect()
 }

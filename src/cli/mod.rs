@@ -40,8 +40,8 @@ struct Arguments {
     #[command(subcommand)]
     verb: Verb,
 
-    /// A folder whose profiles, bases and templates come before the built-in ones
-    /// (may be given again; the working directory always counts)
+    /// A folder whose profiles/, bases and bundles/<role>/role.toml come before the built-in
+    /// ones (may be given again; the working directory always counts)
     #[arg(long, global = true, value_name = "DIR")]
     library: Vec<PathBuf>,
 

@@ -1,4 +1,5 @@
-//! Where time enters: `SOURCE_DATE_EPOCH`, else the system's clock.
+//! Where time enters: `SOURCE_DATE_EPOCH` for what is written, the clock for
+//! what is judged.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -17,11 +18,9 @@ pub fn fixed() -> Result<Option<Epoch>, Failure> {
         .ok_or_else(|| Failure::input("SOURCE_DATE_EPOCH is not a number of seconds since 1970"))
 }
 
-/// The moment at which signatures, keys and certificates are judged.
+/// The moment at which signatures, keys and certificates are judged and issued:
+/// always the clock, since `SOURCE_DATE_EPOCH` dates outputs, often long ago.
 pub fn now() -> Result<Epoch, Failure> {
-    if let Some(fixed) = fixed()? {
-        return Ok(fixed);
-    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
     since
         .and_then(|since| i64::try_from(since.as_secs()).ok())

@@ -69,13 +69,13 @@ impl MirrorArguments {
         for (source, url) in &self.mirror {
             named.entry(source.clone()).or_default().push(url.clone());
         }
-        for (source, urls) in self.from_file()? {
+        for (source, urls) in self.listed()? {
             named.entry(source).or_default().extend(urls);
         }
         Ok(named)
     }
 
-    fn from_file(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
+    fn listed(&self) -> Result<Vec<(String, Vec<String>)>, Failure> {
         let home = std::env::var_os("HOME")
             .map(|home| PathBuf::from(home).join(".config/pgbundle/mirrors.toml"));
         let path = match (&self.mirrors, home) {

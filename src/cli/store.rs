@@ -1,5 +1,6 @@
 //! `pgbundle store`: blobs across an air gap.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -10,7 +11,7 @@ use super::report::Failure;
 use super::ui::{Ui, human_size};
 use super::{ClusterArguments, cluster, fetching};
 use crate::library::Library;
-use crate::store::carry;
+use crate::store::{StoreError, carry};
 
 /// Carry the store's blobs across an air gap
 #[derive(Debug, Args)]
@@ -88,8 +89,7 @@ fn export(arguments: &ExportArguments, library: &Library, ui: &Ui) -> Result<(),
 
 fn import(arguments: &ImportArguments, ui: &Ui) -> Result<(), Failure> {
     let store = arguments.store.open()?;
-    let imported =
-        carry::import(&store, &arguments.file).map_err(|error| Failure::no(error.to_string()))?;
+    let imported = carry::import(&store, &arguments.file).map_err(not_taken_in)?;
     ui.say(format!(
         "took in {}: {} files, {} of them new",
         arguments.file.display(),
@@ -97,4 +97,17 @@ fn import(arguments: &ImportArguments, ui: &Ui) -> Result<(), Failure> {
         imported.added
     ));
     Ok(())
+}
+
+/// A file that is no export, or an altered one, is a no; all else is the input's or the world's.
+fn not_taken_in(error: StoreError) -> Failure {
+    match &error {
+        StoreError::Mismatch { .. } | StoreError::NotAnExport { .. } => {
+            Failure::no(error.to_string())
+        }
+        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
+            Failure::input(error.to_string())
+        }
+        _ => Failure::world(error.to_string()),
+    }
 }

@@ -48,6 +48,8 @@ pub struct Request {
     pub now: Epoch,
     /// Its last moment.
     pub not_after: Epoch,
+    /// Whether its owner also shows it to others as a client.
+    pub is_client: bool,
 }
 
 /// The CA's key with the name that it issues under.
@@ -97,11 +99,11 @@ impl<'a> Authority<'a> {
         params.subject_alt_names = subjects.collect::<Result<_, _>>().map_err(failed())?;
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        // Both, since etcd's gateway dials its own server with the server's certificate.
-        params.extended_key_usages = vec![
-            ExtendedKeyUsagePurpose::ServerAuth,
-            ExtendedKeyUsagePurpose::ClientAuth,
-        ];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        if request.is_client {
+            let usage = ExtendedKeyUsagePurpose::ClientAuth;
+            params.extended_key_usages.push(usage);
+        }
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::new(self.params(), Rfc6979::new(self.key));
         let made = params.signed_by(&Rfc6979::new(subject_key), &issuer);

@@ -29,6 +29,7 @@ pub mod renewal;
 pub mod x509;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use authority::{Authority, IssueError};
@@ -42,7 +43,7 @@ use passwords::Passwords;
 use random::{NoRandom, Random, draw};
 use x509::Fields;
 
-use crate::base::{Epoch, NodeName, Secret, Sha256};
+use crate::base::{Epoch, NodeName, Role, Secret, Sha256};
 use crate::bundle::sign::SigningKey;
 use crate::plan::Plan;
 use crate::spec::Node;
@@ -82,7 +83,7 @@ impl Identities {
             authority: &authority,
             ca: &ca,
             days: spec.certificates.node_days,
-            vip: spec.vip.as_ref().map(|vip| vip.address.addr()),
+            entries: entries(plan),
             now,
         };
         let mut nodes = BTreeMap::new();
@@ -147,6 +148,17 @@ impl Identities {
         let own = self.nodes.get(name).into_iter().flat_map(NodeSecrets::all);
         own.map(|(_, pair)| pair.expires)
             .fold(self.ca_expires, Epoch::min)
+    }
+}
+
+/// Where clients enter the cluster: by its VIP, else by any proxy.
+fn entries(plan: &Plan) -> Vec<IpAddr> {
+    match &plan.spec.vip {
+        Some(vip) => vec![vip.address.addr()],
+        None => plan
+            .nodes_with(Role::Proxy)
+            .map(|proxy| proxy.address.addr())
+            .collect(),
     }
 }
 
@@ -218,7 +230,7 @@ fn ca_of(
     Ok(pem)
 }
 
-/// The one certificate of the set that belongs to the CA's key.
+/// The certificate of the set that belongs to the CA's key and lasts longest.
 fn own_certificate(
     folder: &Folder,
     pem: &str,
@@ -227,7 +239,11 @@ fn own_certificate(
 ) -> Result<Fields, IdentityError> {
     let public_key = key.public().to_der();
     let all = x509::read_all("ca.pem", pem)?;
-    let own = all.into_iter().find(|ca| ca.public_key == public_key);
+    // A CA that was prolonged with its key stands there twice.
+    let own = all
+        .into_iter()
+        .filter(|ca| ca.public_key == public_key)
+        .max_by_key(|ca| ca.not_after);
     let own = own.ok_or_else(|| IdentityError::NotItsKey {
         certificates: folder.at("ca.pem"),
         key: folder.at("ca.key"),

@@ -44,6 +44,16 @@ impl Purpose {
         }
     }
 
+    /// Whether it serves as a client's certificate, too. etcd takes any client
+    /// with one of this CA: PostgreSQL's certificate must open nothing there.
+    fn is_client(self) -> bool {
+        match self {
+            // etcd's gateway dials its own server with the server's certificate.
+            Self::Etcd | Self::Patroni => true,
+            Self::Postgres => false,
+        }
+    }
+
     /// Its file in the folder of secrets.
     pub(super) fn file(self, node: &NodeName, suffix: &str) -> String {
         format!("nodes/{node}/{}.{suffix}", self.as_str())
@@ -89,7 +99,8 @@ pub(super) struct Desk<'a> {
     pub authority: &'a Authority<'a>,
     pub ca: &'a Fields,
     pub days: u32,
-    pub vip: Option<IpAddr>,
+    /// Where clients enter: the VIP, else every proxy.
+    pub entries: Vec<IpAddr>,
     pub now: Epoch,
 }
 
@@ -181,9 +192,9 @@ impl Desk<'_> {
             Subject::Ip(node.address.addr()),
             Subject::Ip(Ipv4Addr::LOCALHOST.into()),
         ];
-        // Clients reach PostgreSQL through the VIP and check its name there.
+        // A client checks PostgreSQL's certificate against the address it entered by.
         if purpose == Purpose::Postgres {
-            subjects.extend(self.vip.map(Subject::Ip));
+            subjects.extend(self.entries.iter().copied().map(Subject::Ip));
         }
         subjects.sort();
         subjects.dedup();
@@ -194,6 +205,7 @@ impl Desk<'_> {
             subjects,
             now: self.now,
             not_after: lifetime.min(self.ca.not_after),
+            is_client: purpose.is_client(),
         }
     }
 }

@@ -195,6 +195,7 @@ fn writes_one_text_reads_it_back_and_refuses_edits() {
         ),
         ("size = 7", "size = 7\nextra = 1", "unknown field `extra`"),
         ("version = 1", "version = 2", "this program reads format 1"),
+        ("size = 7", "size = 8", "the `Size` of its stanza"),
     ];
     for (from, to, reason) in edits {
         assert!(written.contains(from), "{from}");

@@ -7,6 +7,7 @@ use super::request::digest;
 use super::{Lock, LockedFile, LockedIndex, LockedPackage};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
+use crate::repo::deb822::stanzas;
 
 const HEADER: &str = "\
 # Made by `pgbundle lock`: the exact files that this cluster is built from.
@@ -28,6 +29,16 @@ pub enum LockTextError {
         what: &'static str,
         /// The row at which it shows.
         at: String,
+    },
+    /// A package's row and its stanza are of two files.
+    #[error(
+        "the package `{name}` and the `{field}` of its stanza contradict each other: the lock was edited or merged by hand; make it again with `pgbundle lock`"
+    )]
+    Stanza {
+        /// The package.
+        name: String,
+        /// The stanza's field.
+        field: &'static str,
     },
     /// The digest of what was asked does not match.
     #[error(
@@ -52,11 +63,38 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
     sorted("files", &lock.files, |row| row.name.clone())?;
     for row in &lock.packages {
         sorted("roles of a package", &row.roles, |role| *role)?;
+        if row.family == Family::Deb {
+            of_one_file(row)?;
+        }
     }
     for row in &lock.files {
         sorted("roles of a file", &row.roles, |role| *role)?;
     }
     Ok(lock)
+}
+
+// Hosts go by the stanza, the store by the row.
+fn of_one_file(row: &LockedPackage) -> Result<(), LockTextError> {
+    let stanza = stanzas(&row.stanza).next();
+    let file = row.path.rsplit('/').next().unwrap_or(&row.path);
+    let same = [
+        ("Package", row.name.clone()),
+        ("Version", row.version.clone()),
+        ("Architecture", row.architecture.clone()),
+        ("Filename", format!("pool/{file}")),
+        ("Size", row.size.to_string()),
+        ("SHA256", row.sha256.to_string()),
+    ];
+    let differs = |(field, value): &(&'static str, String)| {
+        stanza.and_then(|stanza| stanza.field(field)) != Some(value)
+    };
+    match same.iter().find(|pair| differs(pair)) {
+        Some((field, _)) => Err(LockTextError::Stanza {
+            name: row.name.clone(),
+            field,
+        }),
+        None => Ok(()),
+    }
 }
 
 fn sorted<T, K: Ord + std::fmt::Debug>(

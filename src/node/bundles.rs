@@ -13,7 +13,7 @@ use super::stop::Stop;
 use super::transport::{self, Miss};
 use super::unpacker;
 use crate::base::atomic::flush_file_system;
-use crate::bundle::assignment::Assignment;
+use crate::bundle::assignment::{Assignment, File};
 use crate::bundle::manifest::Manifest;
 use crate::seed::identity::{DeliverySource, Identity, PinnedBundle};
 
@@ -33,18 +33,14 @@ impl RoleBundle {
         self.folder.join("cluster/ca.pem")
     }
 
-    /// Where the content of one of the assignment's files lies: in the cluster
-    /// layer by its path, or among the plain files by its digest.
-    pub fn content(&self, file: &crate::bundle::assignment::File) -> PathBuf {
+    /// Where the content of one of the assignment's files lies.
+    pub fn content(&self, file: &File) -> PathBuf {
         let node = &self.assignment.node;
-        let rendered = self
-            .folder
-            .join(format!("cluster/nodes/{node}/files{}", file.path));
-        let plain = self.folder.join(format!("packages/files/{}", file.sha256));
-        if rendered.exists() || !plain.exists() {
-            rendered
-        } else {
-            plain
+        match &file.plain {
+            Some(plain) => plain.under(&self.folder),
+            None => self
+                .folder
+                .join(format!("cluster/nodes/{node}/files{}", file.path)),
         }
     }
 }

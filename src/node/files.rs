@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
+use super::block;
 use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::facts;
@@ -149,6 +150,19 @@ pub fn wanted<'a>(
                 before_packages: false,
             });
         }
+        for block in &bundle.assignment.blocks {
+            let place = block.path.under(&host.root);
+            let content = block::with_block(&existing(&place)?, &block.text).into_bytes();
+            wanted.push(Wanted {
+                path: block.path.as_str(),
+                place,
+                access: &block.access,
+                content,
+                services: Vec::new(),
+                is_certificate: false,
+                before_packages: false,
+            });
+        }
     }
     wanted.extend(identity.secrets.iter().map(|secret| Wanted {
         path: secret.path.as_str(),
@@ -161,6 +175,18 @@ pub fn wanted<'a>(
     }));
     one_each(&mut wanted)?;
     Ok(wanted)
+}
+
+/// The text of a file that may be absent.
+fn existing(path: &Path) -> Result<String, Stop> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+        Err(fault) => Err(Stop::World(format!(
+            "cannot read `{}`: {fault}",
+            path.display()
+        ))),
+    }
 }
 
 /// Two roles may name the same file, but only with the same bytes.

@@ -16,6 +16,7 @@
 //! place of apt's options, `rpm -q` in place of `dpkg-query`.
 
 pub mod accounts;
+mod block;
 pub mod bundles;
 pub mod cli;
 pub mod clock;

@@ -36,16 +36,4 @@ impl Plan {
             .iter()
             .filter(move |node| node.roles.contains(&role))
     }
-
-    /// A path of the profile, with the major version put in.
-    ///
-    /// # Panics
-    /// When the profile lacks it; profiles are checked for every name the renderer asks for.
-    pub fn path(&self, name: &str) -> String {
-        self.profile
-            .paths
-            .get(name)
-            .unwrap_or_else(|| panic!("profile `{}` has no path `{name}`", self.profile.name))
-            .replace("{major}", &self.postgres_major.to_string())
-    }
 }

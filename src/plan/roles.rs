@@ -57,13 +57,32 @@ fn read(root: Section<'_, '_>) -> Option<Composition> {
     let description = root.required::<String>("description");
     let always = root.required::<Vec<String>>("components");
     let with_vip = root.value("vip_components").unwrap_or_default();
+    if let Some(version) = version.filter(|version| *version.get_ref() != 1) {
+        let message = format!(
+            "this role has format {}; this program reads format 1",
+            version.get_ref()
+        );
+        root.faults().add(message, Some(version.span()), "", None);
+    }
     let with_time_servers = root.value("time_components").unwrap_or_default();
     root.finish();
-    version?;
     description?;
     Some(Composition {
         always: always?.into_inner(),
         with_vip,
         with_time_servers,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_later_format_is_refused() {
+        let text = "version = 2\ndescription = \"x\"\ncomponents = []\n";
+        let (role, faults) = RoleComponents::parse(|_| text).unwrap_err();
+        assert_eq!(role, Role::Etcd);
+        assert!(faults[0].message.contains("has format 2"), "{faults:?}");
+    }
 }

@@ -3,6 +3,7 @@
 use toml::Spanned;
 
 use super::{Base, Component, Profile, Source};
+use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
 
@@ -33,11 +34,15 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     let title = root.required::<String>("title");
     let family = inherited(&root, "family", parent.map(|parent| parent.family));
     let os = read_os(&root, parent);
-    let architectures = inherited(
+    let architectures = inherited::<Vec<Architecture>>(
         &root,
         "architectures",
         parent.map(|parent| parent.architectures.clone()),
     );
+    if architectures.as_ref().is_some_and(Vec::is_empty) {
+        root.faults()
+            .add("a profile needs at least one architecture", None, "", None);
+    }
     let postgres = read_postgres(&root, parent);
     let sources = replaced(
         root.tables("source"),
@@ -209,6 +214,20 @@ fn read_source(section: Section<'_, '_>) -> Option<Source> {
     let origin = section.required::<String>("origin");
     let keys = section.list::<Fingerprint>("keys");
     let mirrors = section.value("mirrors").unwrap_or_default();
+    if let (Some(suites), Some(codenames)) = (&suites, &codenames)
+        && suites.get_ref().len() != codenames.get_ref().len()
+    {
+        section.faults().add(
+            format!(
+                "a source needs one codename a suite, this one has {} for {}",
+                codenames.get_ref().len(),
+                suites.get_ref().len()
+            ),
+            Some(codenames.span()),
+            "",
+            Some("write them in the order of `suites`; a suite without one would never be read"),
+        );
+    }
     if keys.is_empty() {
         section.faults().add(
             "a source needs the fingerprints of the keys that may sign it",
@@ -250,4 +269,31 @@ fn read_component(section: Section<'_, '_>, parent: Option<Component>) -> Compon
     };
     section.finish();
     component
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEBIAN12: &str = include_str!("../../profiles/debian12.toml");
+
+    fn faults(from: &str, to: &str) -> String {
+        assert!(DEBIAN12.contains(from), "{from}");
+        let faults = parse(&DEBIAN12.replacen(from, to, 1), None).unwrap_err();
+        faults.into_iter().map(|fault| fault.message).collect()
+    }
+
+    #[test]
+    fn no_suite_is_passed_over_for_want_of_a_codename() {
+        assert!(parse(DEBIAN12, None).is_ok());
+        let two = r#"codenames = ["bookworm", "bookworm-updates"]"#;
+        let told = faults(two, r#"codenames = ["bookworm"]"#);
+        assert!(told.contains("has 1 for 2"), "{told}");
+    }
+
+    #[test]
+    fn a_profile_is_for_some_architecture() {
+        let told = faults(r#"architectures = ["amd64"]"#, "architectures = []");
+        assert!(told.contains("at least one architecture"), "{told}");
+    }
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use super::{RenderError, Rendered};
 use crate::base::{NodeName, NodePath, Role, SchemaVersion, Sha256};
 use crate::bundle::assignment::{
-    Access, Assignment, DataDirectory, Directory, FactFile, File, Mode, Service, Stage,
+    Access, Assignment, Block, DataDirectory, Directory, FactFile, File, Mode, Service, Stage,
 };
+use crate::bundle::plain_file;
+use crate::spec::PlainFile;
 
 /// What has been rendered so far.
 pub struct Draft {
@@ -26,6 +28,7 @@ impl Draft {
             directories: Vec::new(),
             files: Vec::new(),
             facts: Vec::new(),
+            blocks: Vec::new(),
             ports: Vec::new(),
             data: Vec::new(),
             services: Vec::new(),
@@ -66,14 +69,50 @@ impl Draft {
             sha256: Sha256::of(&content),
             stage,
             services: owned(services),
+            plain: None,
         });
         self.files.insert(path, content);
+        Ok(())
+    }
+
+    /// Adds a plain file, whose content lies in the packages layer. It comes
+    /// after the packages, so that none of theirs takes its place.
+    pub fn plain(&mut self, file: &PlainFile) -> Result<(), RenderError> {
+        let Some((path, mode)) = &file.install else {
+            return Ok(());
+        };
+        let files = self.assignment.files.iter().map(|file| &file.path);
+        let facts = self.assignment.facts.iter().map(|fact| &fact.path);
+        if files.chain(facts).any(|known| known == path) {
+            return Err(RenderError::Taken {
+                name: file.name.clone(),
+                path: path.to_string(),
+            });
+        }
+        self.assignment.files.push(File {
+            path: path.clone(),
+            access: access("root", "root", *mode),
+            sha256: file.sha256,
+            stage: Stage::AfterPackages,
+            services: Vec::new(),
+            plain: Some(plain_file(&file.name)?),
+        });
         Ok(())
     }
 
     /// Adds an include with a fact of the host.
     pub fn fact(&mut self, fact: FactFile) {
         self.assignment.facts.push(fact);
+    }
+
+    /// Adds a marked block to a file that others write too.
+    pub fn block(&mut self, path: &str, text: String) -> Result<(), RenderError> {
+        self.assignment.blocks.push(Block {
+            path: path.parse()?,
+            access: access("root", "root", 0o644),
+            text,
+        });
+        Ok(())
     }
 
     /// Adds a folder.
@@ -124,4 +163,45 @@ pub fn access(owner: &str, group: &str, mode: u32) -> Access {
 /// Names as the assignment holds them.
 pub fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(install: Option<&str>) -> PlainFile {
+        PlainFile {
+            name: "tool".to_owned(),
+            version: "2.0".to_owned(),
+            from: "files/tool-2.0".to_owned(),
+            sha256: Sha256::of(b"tool"),
+            install: install.map(|path| (path.parse().unwrap(), 0o750)),
+            roles: vec![Role::Etcd],
+        }
+    }
+
+    #[test]
+    fn a_plain_file_is_named_where_the_bundle_has_it_and_has_no_content_here() {
+        let mut draft = Draft::new("db-1".parse().unwrap(), Role::Etcd);
+        draft.file("/etc/rendered", &[], "text".to_owned()).unwrap();
+        draft.plain(&tool(Some("/usr/local/bin/tool"))).unwrap();
+        draft.plain(&tool(None)).unwrap();
+        let rendered = draft.finish();
+        let [file, plain] = &rendered.assignment.files[..] else {
+            panic!("one rendered and one plain file");
+        };
+        assert_eq!(file.plain, None);
+        assert_eq!(plain.plain, Some("packages/files/tool".parse().unwrap()));
+        assert_eq!(plain.access, access("root", "root", 0o750));
+        assert_eq!(plain.sha256, Sha256::of(b"tool"));
+        assert_eq!(rendered.files.len(), 1);
+    }
+
+    #[test]
+    fn a_plain_file_takes_no_rendered_files_place() {
+        let mut draft = Draft::new("db-1".parse().unwrap(), Role::Etcd);
+        draft.file("/etc/rendered", &[], "text".to_owned()).unwrap();
+        let taken = draft.plain(&tool(Some("/etc/rendered"))).unwrap_err();
+        assert!(matches!(taken, RenderError::Taken { .. }), "{taken}");
+    }
 }

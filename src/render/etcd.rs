@@ -8,11 +8,10 @@ use super::{RenderError, places};
 use crate::base::{Role, SchemaVersion};
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::bundle::start::{ETCD_START, EtcdMember, EtcdStart};
+use crate::spec::ETCD_METRICS;
 
 /// The service's name in reports.
 pub const SERVICE: &str = "etcd";
-/// Health and metrics over plain HTTP, on loopback alone.
-const METRICS_PORT: u16 = 2381;
 const ENVIRONMENT: &str = "/etc/pgbundle/etcd.env";
 
 /// Adds what a member of etcd needs.
@@ -42,7 +41,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft
         .assignment
         .ports
-        .extend([ports.etcd_client, ports.etcd_peer, METRICS_PORT]);
+        .extend([ports.etcd_client, ports.etcd_peer, ETCD_METRICS]);
     draft.service(Service {
         name: SERVICE.to_owned(),
         unit: component.unit.clone(),
@@ -77,8 +76,9 @@ fn environment(site: &Site<'_>, data_directory: &str) -> Result<String, RenderEr
     )
 }
 
+/// Health and metrics over plain HTTP, on loopback alone.
 fn metrics_url() -> String {
-    format!("http://127.0.0.1:{METRICS_PORT}")
+    format!("http://127.0.0.1:{ETCD_METRICS}")
 }
 
 fn start(site: &Site<'_>, data_directory: &str) -> Result<String, RenderError> {

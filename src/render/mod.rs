@@ -7,8 +7,10 @@
 //! ([`secret_files`]), travels in the seed alone, and is referred to by path.
 //!
 //! # Design
-//! - Addresses everywhere, names nowhere: a host's own name may lead to
-//!   loopback, and no resolver is needed before the cluster stands.
+//! - Addresses everywhere in configuration: a host's own name may lead to
+//!   loopback, and no resolver is needed before the cluster stands. The nodes'
+//!   names stand in each other's `/etc/hosts`, for people and for programs
+//!   that look up who an address is.
 //! - Units have the names of the package's units and replace them, so that
 //!   people find them where they look.
 //! - PgBouncer looks passwords up as a role that logs in by operating system
@@ -22,6 +24,7 @@ mod draft;
 mod etcd;
 mod haproxy;
 mod keepalived;
+mod names;
 mod patroni;
 mod pgbouncer;
 mod places;
@@ -62,7 +65,7 @@ pub struct Cluster<'a> {
 pub struct Rendered {
     /// What the node is to do.
     pub assignment: Assignment,
-    /// The content of every file that the assignment names.
+    /// The content of every file that the assignment names, but for plain ones.
     pub files: BTreeMap<NodePath, Vec<u8>>,
 }
 
@@ -88,6 +91,16 @@ pub enum RenderError {
     /// A path that came out is none.
     #[error(transparent)]
     Path(#[from] crate::base::path::NotAPath),
+    /// A plain file would take another file's place.
+    #[error(
+        "the plain file `{name}` would be installed at {path}, where another file of this cluster belongs: choose another `install`"
+    )]
+    Taken {
+        /// The plain file.
+        name: String,
+        /// Its path on the node.
+        path: String,
+    },
     /// A template is wrong.
     #[error("the template `{name}` cannot be filled: {source}")]
     Template {
@@ -117,6 +130,7 @@ pub fn assignment(
     let mut draft = Draft::new(node.name.clone(), role);
     draft.assignment.packages = plan.packages.get(&role).cloned().unwrap_or_default();
     quiet::render(&site, &mut draft)?;
+    names::render(&site, &mut draft)?;
     timesyncd::render(&site, &mut draft)?;
     match role {
         Role::Etcd => etcd::render(&site, &mut draft)?,
@@ -133,5 +147,10 @@ pub fn assignment(
         }
     }
     places::trust(&site, &mut draft)?;
+    for file in &plan.spec.plain_files {
+        if file.roles.contains(&role) {
+            draft.plain(file)?;
+        }
+    }
     Ok(draft.finish())
 }

@@ -77,3 +77,5 @@ pub use transport::{Transport, TransportError};
 
 #[cfg(test)]
 pub mod signed_repository;
+#[cfg(test)]
+mod signing;

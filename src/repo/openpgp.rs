@@ -12,9 +12,11 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
+use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::parse::stream::{
-    GoodChecksum, MessageLayer, MessageStructure, VerificationHelper, VerifierBuilder,
+    GoodChecksum, MessageLayer, MessageStructure, VerificationError, VerificationHelper,
+    VerifierBuilder,
 };
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::types::RevocationStatus;
@@ -102,6 +104,17 @@ impl Pinned<'_> {
     }
 }
 
+fn unpinned(signature: &Signature) -> String {
+    let signers = signature.get_issuers();
+    let signer = signers
+        .first()
+        .map_or_else(|| "a key without a name".to_owned(), KeyHandle::to_string);
+    format!(
+        "it is signed by {signer}, which no pinned certificate at hand has: where the distribution \
+         has announced a new key, pin it in a profile of your own"
+    )
+}
+
 impl VerificationHelper for Pinned<'_> {
     fn get_certs(&mut self, _: &[KeyHandle]) -> sequoia_openpgp::Result<Vec<Cert>> {
         Ok(self.certs.to_vec())
@@ -122,6 +135,7 @@ impl VerificationHelper for Pinned<'_> {
                         "the key {} has expired or was revoked",
                         good.ka.cert().fingerprint()
                     )),
+                    Err(VerificationError::MissingKey { sig }) => refusals.push(unpinned(sig)),
                     Err(error) => refusals.push(error.to_string()),
                 }
             }

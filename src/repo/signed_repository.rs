@@ -2,14 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::time::{Duration, SystemTime};
 
 use sequoia_openpgp::Cert;
-use sequoia_openpgp::cert::CertBuilder;
-use sequoia_openpgp::policy::StandardPolicy;
-use sequoia_openpgp::serialize::stream::{Message, Signer};
 
+use super::signing;
+pub use super::signing::xz;
 use super::transport::{Transport, TransportError};
 use crate::base::{Epoch, Sha256};
 use crate::profile::Source;
@@ -25,35 +23,13 @@ fn system_time(epoch: Epoch) -> SystemTime {
 
 /// A key that signs, made ten days ago and good for `days` since.
 pub fn key(days: u64) -> Cert {
-    CertBuilder::general_purpose(["Archive <archive@example.org>"])
-        .set_creation_time(system_time(today().plus_days(-10)))
-        .set_validity_period(Duration::from_secs(days * 86_400))
-        .generate()
-        .expect("a key")
-        .0
+    let made = system_time(today().plus_days(-10));
+    signing::key(made, Some(Duration::from_secs(days * 86_400)))
 }
 
 /// Signs a text in the cleartext framework, `at` that time.
 pub fn sign(text: &str, key: &Cert, at: Epoch) -> Vec<u8> {
-    let policy = StandardPolicy::at(system_time(at));
-    let pair = key
-        .keys()
-        .with_policy(&policy, system_time(at))
-        .secret()
-        .for_signing()
-        .next()
-        .expect("a signing key")
-        .key()
-        .clone()
-        .into_keypair()
-        .expect("an unprotected key");
-    let mut out = Vec::new();
-    let signer = Signer::new(Message::new(&mut out), pair).expect("a signer");
-    let signer = signer.cleartext().creation_time(system_time(at));
-    let mut message = signer.build().expect("a signer");
-    message.write_all(text.as_bytes()).expect("memory");
-    message.finalize().expect("memory");
-    out
+    signing::sign(text, key, system_time(at))
 }
 
 /// A mirror in memory that remembers what was asked of it.
@@ -110,15 +86,6 @@ pub fn release(packages: &[u8], packed: &[u8]) -> String {
         Sha256::of(packed),
         packed.len()
     )
-}
-
-/// Compresses as an archive does.
-pub fn xz(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut encoder = liblzma::write::XzEncoder::new(&mut out, 1);
-    encoder.write_all(bytes).expect("memory");
-    encoder.finish().expect("memory");
-    out
 }
 
 /// A mirror at `root` that serves a release signed by `key`.

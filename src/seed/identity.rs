@@ -95,10 +95,18 @@ pub enum DeliverySource {
 
 /// The text names no source.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "`{0}` is no place for bundles: write `media`, `folder:/an/absolute/path`, `http://…` or `https://…`"
-)]
-pub struct NotASource(String);
+pub enum NotASource {
+    /// Neither of the three forms.
+    #[error(
+        "`{0}` is no place for bundles: write `media`, `folder:/an/absolute/path`, `http://…` or `https://…`"
+    )]
+    Form(String),
+    /// An address with a user or a password, which is not repeated here.
+    #[error(
+        "an address of bundles may hold no user and no password: it is shown on consoles and in the runbook; what lies there is public"
+    )]
+    Credentials,
+}
 
 impl TryFrom<String> for DeliverySource {
     type Error = NotASource;
@@ -111,11 +119,15 @@ impl TryFrom<String> for DeliverySource {
             return folder
                 .parse()
                 .map(Self::Folder)
-                .map_err(|_| NotASource(text.clone()));
+                .map_err(|_| NotASource::Form(text.clone()));
         }
         let rest = text
             .strip_prefix("http://")
             .or_else(|| text.strip_prefix("https://"));
+        let host = rest.and_then(|rest| rest.split('/').next());
+        if host.is_some_and(|host| host.contains('@')) {
+            return Err(NotASource::Credentials);
+        }
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]%+@".contains(c);
         match rest {
             Some(rest)
@@ -123,7 +135,7 @@ impl TryFrom<String> for DeliverySource {
             {
                 Ok(Self::Url(text.trim_end_matches('/').to_owned()))
             }
-            _ => Err(NotASource(text)),
+            _ => Err(NotASource::Form(text)),
         }
     }
 }
@@ -152,4 +164,24 @@ pub struct SecretFile {
     pub services: Vec<String>,
     /// A certificate or its key: `on_certificate` says how a service takes a new one.
     pub is_certificate: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_password_is_refused_and_not_repeated() {
+        let read = |text: &str| DeliverySource::try_from(text.to_owned());
+        for text in [
+            "http://me:sentinel@m.example/b",
+            "https://sentinel@m.example",
+        ] {
+            let refused = read(text).unwrap_err();
+            assert!(matches!(refused, NotASource::Credentials));
+            assert!(!refused.to_string().contains("sentinel"), "{refused}");
+        }
+        assert!(read("http://m.example/a@b").is_ok());
+        assert!(matches!(read("ftp://m.example"), Err(NotASource::Form(_))));
+    }
 }

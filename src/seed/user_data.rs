@@ -59,6 +59,9 @@ pub enum UserDataError {
 
 #[derive(Serialize)]
 struct CloudConfig<'a> {
+    /// Debian's cloud images have it on: cloud-init would write /etc/hosts anew
+    /// at each boot, with the host's own name at a loopback address.
+    manage_etc_hosts: bool,
     bootcmd: [&'a str; 1],
 }
 
@@ -74,8 +77,12 @@ impl UserData {
                 character,
             });
         }
-        let config = CloudConfig { bootcmd: [&script] };
-        let yaml = serde_yaml::to_string(&config).expect("one list with one text has a form");
+        let config = CloudConfig {
+            manage_etc_hosts: false,
+            bootcmd: [&script],
+        };
+        let yaml =
+            serde_yaml::to_string(&config).expect("a truth and a list with one text have a form");
         let bytes = format!("#cloud-config\n{yaml}").into_bytes();
         if bytes.len() > LIMIT {
             return Err(UserDataError::TooLarge {

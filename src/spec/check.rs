@@ -9,6 +9,7 @@ use super::parse::PlacedNode;
 use super::{Ports, Vip};
 use crate::base::Role;
 use crate::document::{Faults, value::Texts};
+use crate::spec::ETCD_METRICS;
 
 /// Whether the address is a host's: neither the network nor its broadcast address.
 pub(super) fn is_host(address: &IpNet) -> bool {
@@ -97,6 +98,14 @@ fn role_counts(nodes: &[PlacedNode], faults: &Faults) {
 
 fn vip_is_reachable(nodes: &[PlacedNode], vip: &Spanned<Vip>, faults: &Faults) {
     let address = vip.get_ref().address;
+    if !is_host(&address) {
+        faults.add(
+            format!("the VIP {address} is the network itself, not an address in it"),
+            Some(vip.span()),
+            "",
+            None,
+        );
+    }
     let proxies: Vec<_> = nodes
         .iter()
         .filter(|placed| placed.node.roles.contains(&Role::Proxy))
@@ -155,6 +164,7 @@ pub(super) fn ports(ports: &Ports, given: &[Spanned<u16>], faults: &Faults) {
         ("synchronous", ports.synchronous),
         ("asynchronous", ports.asynchronous),
         ("statistics", ports.statistics),
+        ("etcd's own health and metrics", ETCD_METRICS),
     ];
     let mut taken = BTreeMap::new();
     for (name, port) in named {

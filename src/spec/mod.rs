@@ -17,6 +17,9 @@ use crate::base::{ClusterName, NodeName, Role};
 use crate::document::Span;
 use crate::seed::identity::DeliverySource;
 
+/// Where etcd tells its own host of its health; no spec can move it.
+pub const ETCD_METRICS: u16 = 2381;
+
 /// A cluster as its operator describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {

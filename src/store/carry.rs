@@ -138,10 +138,10 @@ impl Import<'_> {
         let mut archive = tar::Archive::new(reader);
         let entries = archive
             .entries()
-            .map_err(failed("read", self.path))?
+            .map_err(|error| self.unreadable(error))?
             .raw(true);
         for entry in entries {
-            let entry = entry.map_err(failed("read", self.path))?;
+            let entry = entry.map_err(|error| self.unreadable(error))?;
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             if self.seen.is_empty() {
                 self.read_index(&name, entry)?;
@@ -197,6 +197,16 @@ impl Import<'_> {
                 "ends before `{first}` and {} more of its blobs: copy it again",
                 self.missing.len() - 1
             ))),
+        }
+    }
+
+    // What tar has to say of a header is of the kind `Other`; no fault of the disk is.
+    fn unreadable(&self, error: io::Error) -> StoreError {
+        match error.kind() {
+            io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => self.refuse(format!(
+                "is no tar archive, or is cut off ({error}): copy it again from where it was exported"
+            )),
+            _ => failed("read", self.path)(error),
         }
     }
 

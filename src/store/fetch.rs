@@ -11,7 +11,7 @@ use super::place::Place;
 use super::{Blob, Store, StoreError};
 use crate::base::Sha256;
 
-/// A file that is wanted: what it must be, and where below its source's root it is.
+/// A file that is wanted: what it must be, and how its source calls it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Want {
     /// The source's id.
@@ -29,32 +29,50 @@ pub struct Want {
 pub enum Progress<'a> {
     /// The file was in the store already.
     Present {
+        /// Which file.
         want: &'a Want,
+        /// Bytes that are there so far.
         done: u64,
+        /// Bytes of all wants.
         total: u64,
     },
     /// The file in the store was altered; it is fetched anew.
     Altered {
+        /// Which file.
         want: &'a Want,
+        /// What was found.
         error: &'a StoreError,
     },
     /// The file is asked for at a place.
-    Started { want: &'a Want, place: &'a Place },
+    Started {
+        /// Which file.
+        want: &'a Want,
+        /// Where.
+        place: &'a Place,
+    },
     /// Bytes of the file came in.
     Bytes {
+        /// Which file.
         want: &'a Want,
+        /// Bytes that are there so far.
         done: u64,
+        /// Bytes of all wants.
         total: u64,
     },
     /// A place does not serve; the next is tried.
     Failed {
+        /// Which file.
         want: &'a Want,
+        /// Why not.
         error: &'a HttpError,
     },
     /// The file is in the store.
     Fetched {
+        /// Which file.
         want: &'a Want,
+        /// Bytes that are there so far.
         done: u64,
+        /// Bytes of all wants.
         total: u64,
     },
 }
@@ -65,8 +83,8 @@ pub struct Fetch<'a> {
     pub store: &'a Store,
     /// What fetches; none is offline: what the store lacks is an error.
     pub client: Option<&'a Client>,
-    /// The roots of a source, in the order in which they are tried.
-    pub places: &'a dyn Fn(&str) -> Vec<String>,
+    /// Where a file may be, in the order in which the places are tried.
+    pub places: &'a dyn Fn(&Want) -> Vec<Place>,
     /// Downloads at a time.
     pub parallel: usize,
 }
@@ -162,10 +180,7 @@ pub fn fetch(
         .values()
         .map(|want| Job {
             want,
-            places: (fetch.places)(&want.source)
-                .iter()
-                .map(|root| Place::parse(root).join(&want.path))
-                .collect(),
+            places: (fetch.places)(want),
         })
         .collect();
     let results = run(&jobs, fetch, progress);
@@ -278,18 +293,15 @@ impl Worker<'_> {
 
     fn download(&self, client: &Client, job: &Job<'_>) -> Result<Blob, Vec<HttpError>> {
         let want = job.want;
-        let mut tried = Vec::new();
+        let mut tried: Vec<HttpError> = Vec::new();
         for place in &job.places {
+            if let Some(error) = tried.last() {
+                (self.progress)(Progress::Failed { want, error });
+            }
             (self.progress)(Progress::Started { want, place });
             match self.download_from(client, want, place) {
                 Ok(blob) => return Ok(blob),
-                Err(error) => {
-                    (self.progress)(Progress::Failed {
-                        want,
-                        error: &error,
-                    });
-                    tried.push(error);
-                }
+                Err(error) => tried.push(error),
             }
         }
         Err(tried)

@@ -82,7 +82,13 @@ fn openssl_accepts_every_certificate_for_its_use() {
                 verify.args(["-verify_hostname", name]);
             }
             verify.args(["-verify_ip", "10.0.0.12", "-attime", &time]);
-            accepts(verify.arg("-CAfile").arg(at.join("ca.pem")).arg(&pem));
+            verify.arg("-CAfile").arg(at.join("ca.pem")).arg(&pem);
+            let is_for_it = usage == "sslserver" || purpose != "postgres";
+            assert_eq!(
+                run(&mut verify).status.success(),
+                is_for_it,
+                "{purpose} {usage}"
+            );
         }
         let text = accepts(
             Command::new("openssl")
@@ -100,6 +106,27 @@ fn openssl_accepts_every_certificate_for_its_use() {
                 .args(["pkey", "-noout", "-check", "-in"])
                 .arg(key),
         );
+    }
+}
+
+#[test]
+fn without_a_vip_data_nodes_answer_for_the_proxies_that_lead_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut apart = plan();
+    apart.spec.vip = None;
+    let nodes = &mut apart.spec.nodes;
+    nodes.push(node("proxy", "10.0.0.15/24", &[Role::Proxy]));
+    open(folder.path(), &apart, 0);
+    for (purpose, is_named) in [("postgres", true), ("patroni", false)] {
+        let pem = folder
+            .path()
+            .join(format!("secrets/nodes/db-1/{purpose}.pem"));
+        let text = accepts(
+            Command::new("openssl")
+                .args(["x509", "-noout", "-text", "-in"])
+                .arg(&pem),
+        );
+        assert_eq!(text.contains("IP Address:10.0.0.15"), is_named, "{text}");
     }
 }
 
@@ -283,7 +310,7 @@ fn a_fault_in_the_passwords_shows_none_of_them() {
     let text = fs::read_to_string(&path).unwrap();
     fs::write(
         &path,
-        text.replacen("\"salt\"", "\"sentinel-of-a-password\"", 1),
+        text.replacen("\"rewind\"", "\"sentinel-of-a-password\"", 1),
     )
     .unwrap();
     let refused = refusal(folder.path(), &plan()).to_string();

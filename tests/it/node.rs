@@ -449,7 +449,7 @@ impl System for Recording {
 fn sealed_bundle(key: &SigningKey) -> Vec<u8> {
     let assignment = json!({
         "format": 1, "node": "a", "role": "etcd", "packages": [], "guarded_units": [],
-        "masked_units": [], "directories": [], "files": [], "facts": [], "ports": [], "data": [],
+        "masked_units": [], "directories": [], "files": [], "facts": [], "blocks": [], "ports": [], "data": [],
         "services": [],
     })
     .to_string();

@@ -240,6 +240,14 @@ impl Bench {
     }
 }
 
+/// Where mirrors with these roots have a file.
+fn below(roots: Vec<String>) -> impl Fn(&Want) -> Vec<Place> {
+    move |want| {
+        let place = |root: &String| Place::parse(root).join(&want.path);
+        roots.iter().map(place).collect()
+    }
+}
+
 fn files_in(folder: &Path) -> usize {
     folder.read_dir().unwrap().count()
 }
@@ -507,7 +515,7 @@ fn everything_wanted_comes_from_whichever_mirror_has_it() {
     });
     let bad = serve_all(&files[..5], &[Behaviour::Good, Behaviour::Alters]);
     let good = serve_all(&files, &[Behaviour::Good]);
-    let places = |_: &str| vec![bad.root(), good.root()];
+    let places = below(vec![bad.root(), good.root()]);
     bench.store.put(&files[0].1).unwrap();
     let last = Mutex::new((0, 0));
     let progress = |event: Progress<'_>| {
@@ -539,7 +547,7 @@ fn all_that_cannot_be_had_is_named_with_the_reason() {
     let (wants, files) = wants(6);
     let server = serve_all(&files[..4], &[Behaviour::Good]);
     let folder = bench.folder.path().join("mirror").display().to_string();
-    let places = |_: &str| vec![folder.clone(), server.root()];
+    let places = below(vec![folder.clone(), server.root()]);
     let how = Fetch {
         store: &bench.store,
         client: Some(&bench.client),
@@ -565,7 +573,7 @@ fn offline_names_what_is_missing_and_asks_nobody() {
     let bench = Bench::new();
     let (wants, files) = wants(3);
     bench.store.put(&files[1].1).unwrap();
-    let places = |_: &str| -> Vec<String> { vec!["http://127.0.0.1:9/".to_owned()] };
+    let places = below(vec!["http://127.0.0.1:9/".to_owned()]);
     let how = Fetch {
         store: &bench.store,
         client: None,

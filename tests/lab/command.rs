@@ -64,7 +64,7 @@ pub fn command_in(namespace: &Path, program: &str) -> Command {
 pub fn ask(command: &mut Command) -> Result<Said, Failure> {
     let output = command
         .output()
-        .map_err(|cause| format!("cannot run {command:?}: {cause}"))?;
+        .map_err(|cause| format!("cannot run {}: {cause}", line(command)))?;
     Ok(Said::from(output))
 }
 
@@ -75,7 +75,7 @@ pub fn ask_with_input(command: &mut Command, input: &str) -> Result<Said, Failur
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|cause| format!("cannot run {command:?}: {cause}"))?;
+        .map_err(|cause| format!("cannot run {}: {cause}", line(command)))?;
     let mut stdin = child.stdin.take().ok_or("standard input was not piped")?;
     stdin.write_all(input.as_bytes())?;
     drop(stdin);
@@ -89,8 +89,19 @@ pub fn run(command: &mut Command) -> Result<String, Failure> {
         return Ok(said.out);
     }
     Err(format!(
-        "{command:?} ended with {}\n{}\n{}",
-        said.code, said.out, said.err
+        "{} ended with {}\n{}\n{}",
+        line(command),
+        said.code,
+        said.out,
+        said.err
     )
     .into())
+}
+
+/// What was run, without its environment: there may be a password in it.
+fn line(command: &Command) -> String {
+    let arguments = command.get_args().map(OsStr::to_string_lossy);
+    let mut words = vec![command.get_program().to_string_lossy()];
+    words.extend(arguments);
+    words.join(" ")
 }

@@ -157,11 +157,6 @@ impl Host {
         start
     }
 
-    /// Whether the host is on.
-    pub fn is_on(&self) -> bool {
-        self.power.is_some()
-    }
-
     /// Runs a shell command on the host to a good end and gives its output.
     pub fn run(&self, script: &str) -> Result<String, Failure> {
         run(&mut self.shell(script)?)
@@ -183,6 +178,12 @@ impl Host {
         let mut shell = command("nsenter");
         shell.args(["-t", &init.to_string(), "-a", "--", "sh", "-c", script]);
         Ok(shell)
+    }
+
+    /// The command that gives a person a shell on the host.
+    pub fn shell_line(&self) -> String {
+        let init = self.power.as_ref().map_or(0, |power| power.init);
+        format!("nsenter -t {init} -a")
     }
 
     /// What stands in the journal of all boots.

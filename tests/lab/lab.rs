@@ -12,6 +12,7 @@ use crate::cluster::Cluster;
 use crate::command::Failure;
 use crate::host::Host;
 use crate::network::{self, Network};
+use crate::server::Server;
 use crate::sink::Sink;
 use crate::workspace::Workspace;
 
@@ -28,6 +29,7 @@ pub struct Lab {
     // Dropped in this order: hosts before the network that they are on.
     hosts: Vec<Host>,
     sink: Option<Sink>,
+    server: Option<Server>,
     network: Network,
 }
 
@@ -43,6 +45,7 @@ impl Lab {
         let mut lab = Self {
             sink: Some(Sink::open(&network, cluster.gateway.addr())?),
             hosts: Vec::new(),
+            server: None,
             story: story.to_owned(),
             cluster,
             run,
@@ -78,6 +81,16 @@ impl Lab {
     /// The run's name, with which all that it makes on the machine begins.
     pub fn run_name(&self) -> &str {
         &self.run
+    }
+
+    /// Keeps a server of bundles running for as long as the lab stands.
+    pub fn serve(&mut self, server: Server) {
+        self.server = Some(server);
+    }
+
+    /// Ends the server of bundles.
+    pub fn stop_serving(&mut self) {
+        self.server = None;
     }
 
     /// A host by its name.
@@ -152,6 +165,7 @@ impl Lab {
         let marker = self.workspace.up_marker();
         fs::write(marker, serde_json::to_string_pretty(&note)? + "\n")?;
         self.sink = None;
+        self.server = None;
         for host in self.hosts.drain(..) {
             host.leave();
         }
@@ -177,6 +191,7 @@ impl Lab {
     fn end(&mut self) -> Result<(), Failure> {
         self.hosts.clear();
         self.sink = None;
+        self.server = None;
         network::remove_named(&format!("{}-", self.run))?;
         self.workspace.remove_run(&self.run)
     }

@@ -5,8 +5,14 @@
 //! a sink behind its gateway and a host for each node of a spec.
 //! See README.md beside this file.
 
+#![expect(
+    unsafe_code,
+    reason = "a tun device, a cut file system and a mount namespace need system calls that no safe wrapper has"
+)]
+
 mod base;
 mod cgroup;
+mod client;
 mod cluster;
 mod command;
 mod disk;
@@ -14,8 +20,15 @@ mod host;
 mod lab;
 mod needs;
 mod network;
+mod release;
+mod secrets;
 mod selftest;
+mod server;
 mod sink;
+mod stories;
+mod tampering;
+mod up;
+mod waiting;
 mod workspace;
 
 use command::Failure;

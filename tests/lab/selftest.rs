@@ -10,7 +10,7 @@ use crate::lab::{Lab, wait_until};
 
 /// Hosts boot from their seeds, reach each other and nothing else, and lose power for real.
 #[test]
-fn the_lab_is_what_the_stories_take_it_for() {
+fn the_lab_keeps_its_promises() {
     crate::tell(
         "lab",
         || Lab::new("lab", Cluster::parse(&example()?)?),

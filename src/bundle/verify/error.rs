@@ -163,7 +163,10 @@ impl VerifyError {
             Self::Read { source, .. }
                 if matches!(
                     source.kind(),
-                    io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput
+                    io::ErrorKind::InvalidData
+                        | io::ErrorKind::InvalidInput
+                        // What tar has to say of a header; no fault of the disk is of this kind.
+                        | io::ErrorKind::Other
                 ) =>
             {
                 Self::Damaged {

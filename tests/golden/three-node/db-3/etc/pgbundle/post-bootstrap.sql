@@ -11,7 +11,8 @@ CREATE SCHEMA pgbouncer AUTHORIZATION postgres;
 REVOKE ALL ON SCHEMA pgbouncer FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer_lookup;
 -- No verifier for a role whose VALID UNTIL has passed: PgBouncer does not look
--- at it, and would pass such a login through.
+-- at it, and would pass such a login through. None for the cluster's own roles:
+-- pg_hba.conf keeps them to the nodes' addresses, which a pooler would hide.
 CREATE FUNCTION pgbouncer.lookup(wanted text, OUT name text, OUT verifier text)
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
@@ -19,6 +20,7 @@ AS $$
   SELECT rolname::text, rolpassword
   FROM pg_catalog.pg_authid
   WHERE rolname = wanted
+    AND rolname NOT IN ('replicator', 'rewind', 'pgbouncer_lookup')
     AND rolcanlogin
     AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())
 $$;
@@ -33,7 +35,8 @@ CREATE SCHEMA pgbouncer AUTHORIZATION postgres;
 REVOKE ALL ON SCHEMA pgbouncer FROM PUBLIC;
 GRANT USAGE ON SCHEMA pgbouncer TO pgbouncer_lookup;
 -- No verifier for a role whose VALID UNTIL has passed: PgBouncer does not look
--- at it, and would pass such a login through.
+-- at it, and would pass such a login through. None for the cluster's own roles:
+-- pg_hba.conf keeps them to the nodes' addresses, which a pooler would hide.
 CREATE FUNCTION pgbouncer.lookup(wanted text, OUT name text, OUT verifier text)
 RETURNS SETOF record
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = ''
@@ -41,6 +44,7 @@ AS $$
   SELECT rolname::text, rolpassword
   FROM pg_catalog.pg_authid
   WHERE rolname = wanted
+    AND rolname NOT IN ('replicator', 'rewind', 'pgbouncer_lookup')
     AND rolcanlogin
     AND (rolvaliduntil IS NULL OR rolvaliduntil > pg_catalog.now())
 $$;

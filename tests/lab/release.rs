@@ -1,0 +1,140 @@
+//! The example cluster, built by the tool as an operator builds it.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::cluster::{Cluster, example};
+use crate::command::{Failure, run};
+use crate::lab::Lab;
+use crate::server::Server;
+use crate::workspace::Workspace;
+
+const PROFILE: &str = "debian12";
+const ARCHITECTURE: &str = "amd64";
+
+/// What a build made, and what its operator keeps.
+#[derive(Clone)]
+pub struct Release {
+    /// Who is where.
+    pub cluster: Cluster,
+    /// What may be served to the world.
+    pub public: PathBuf,
+    /// One folder a node.
+    pub seeds: PathBuf,
+    /// The operator's secrets.
+    pub secrets: PathBuf,
+}
+
+impl Release {
+    /// The example, built once for all stories of this process.
+    pub fn shared() -> Result<&'static Self, Failure> {
+        static SHARED: OnceLock<Result<Release, String>> = OnceLock::new();
+        let build = || {
+            let folder = Workspace::open()?.folder.join("build");
+            Self::build(&folder)
+        };
+        let built = SHARED.get_or_init(|| build().map_err(|cause: Failure| cause.to_string()));
+        built.as_ref().map_err(|cause| cause.as_str().into())
+    }
+
+    /// Builds the example in a folder, of which nothing old is used but the store beside it.
+    pub fn build(folder: &Path) -> Result<Self, Failure> {
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        fs::create_dir_all(folder)?;
+        let text = example()?;
+        let cluster = Cluster::parse(&text)?;
+        let spec = folder.join("cluster.toml");
+        fs::write(&spec, with_server(&text, &cluster)?)?;
+        run(build_command(folder, &spec)?.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        let made = folder
+            .join("dist")
+            .join(format!("{}-{PROFILE}-{ARCHITECTURE}", cluster.name));
+        Ok(Self {
+            public: made.join("public"),
+            seeds: made.join("seeds"),
+            secrets: folder.join("secrets").join(&cluster.name),
+            cluster,
+        })
+    }
+
+    /// Hosts that have their seeds and the bundles in a folder, all of them off.
+    pub fn hosts_with_folder(&self, story: &str) -> Result<Lab, Failure> {
+        let mut lab = self.hosts_with_server(story)?;
+        for (name, _) in &self.cluster.nodes {
+            lab.host_mut(name).offer_bundles(&self.public);
+        }
+        Ok(lab)
+    }
+
+    /// Hosts that have their seeds and find the bundles by HTTP alone, all of them off.
+    pub fn hosts_with_server(&self, story: &str) -> Result<Lab, Failure> {
+        let mut lab = Lab::new(story, self.cluster.clone())?;
+        for (name, _) in &self.cluster.nodes {
+            lab.host(name).plant(&self.seeds.join(name))?;
+        }
+        lab.serve(Server::start(
+            &lab.namespace(),
+            self.cluster.gateway.addr(),
+            &self.public,
+        )?);
+        Ok(lab)
+    }
+
+    /// An account's password, from the operator's secrets.
+    pub fn password(&self, account: &str) -> Result<String, Failure> {
+        let file = fs::read(self.secrets.join("passwords.json"))?;
+        let passwords: serde_json::Value = serde_json::from_slice(&file)?;
+        let password = passwords["passwords"][account].as_str();
+        let password = password.ok_or_else(|| format!("{account} has no password"))?;
+        Ok(password.to_owned())
+    }
+}
+
+/// The spec with the lab's HTTP server as the last place to look for bundles.
+fn with_server(spec: &str, cluster: &Cluster) -> Result<String, Failure> {
+    let mut spec: toml::Table = spec.parse()?;
+    let sources = spec
+        .get_mut("delivery")
+        .and_then(|delivery| delivery.get_mut("sources"))
+        .and_then(toml::Value::as_array_mut)
+        .ok_or("the spec names no delivery.sources")?;
+    sources.push(Server::url(cluster.gateway.addr()).into());
+    Ok(spec.to_string())
+}
+
+/// The tool in the caller's own environment, which may name a store, a proxy or CA certificates.
+fn build_command(folder: &Path, spec: &Path) -> Result<Command, Failure> {
+    let store =
+        env::var_os("PGBUNDLE_STORE").map_or_else(|| folder.with_file_name("store"), PathBuf::from);
+    let mut build = Command::new(env!("CARGO_BIN_EXE_pgbundle"));
+    build
+        .arg("build")
+        .args(["--profile", PROFILE])
+        .arg("--cluster")
+        .arg(spec)
+        .arg("--out")
+        .arg(folder.join("dist"))
+        .arg("--store")
+        .arg(store)
+        .arg("--node-program")
+        .arg(node_program()?)
+        .stdin(Stdio::null());
+    Ok(build)
+}
+
+fn node_program() -> Result<PathBuf, Failure> {
+    let default = || {
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("target/x86_64-unknown-linux-gnu/node/pgbundle-node")
+    };
+    let program = env::var_os("PGBUNDLE_NODE").map_or_else(default, PathBuf::from);
+    if program.exists() {
+        return Ok(program);
+    }
+    Err(format!("{} is missing: run `make node`", program.display()).into())
+}
