@@ -162,7 +162,7 @@ mod tests {
         let active = json!({"kind": "unit-active", "waits_for": "it to run"});
         let assignment = json!({
             "format": 1, "node": "db-1", "role": role, "packages": [], "guarded_units": [],
-            "masked_units": [], "directories": [], "files": [], "facts": [], "ports": [], "data": [],
+            "masked_units": [], "directories": [], "files": [], "facts": [], "blocks": [], "ports": [], "data": [],
             "services": [service("timesyncd.service", clock), service(unit, active)],
         });
         RoleBundle {
