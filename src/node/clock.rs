@@ -41,10 +41,7 @@ mod tests {
     #[test]
     fn in_step_is_heard_or_not_ours_to_set() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         let unit = "systemd-timesyncd.service";
         for (result, asked, is_in) in [("no", 0, false), ("yes", 7, false), ("no", 7, true)] {
             let said = format!("ConditionResult={result}\nConditionTimestampMonotonic={asked}\n");

@@ -117,10 +117,7 @@ mod tests {
     #[test]
     fn reads_what_the_kernel_writes() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         fs::create_dir_all(folder.path().join("proc/net")).unwrap();
         fs::create_dir_all(folder.path().join("etc")).unwrap();
         let write = |path: &str, text: &str| fs::write(folder.path().join(path), text).unwrap();

@@ -13,6 +13,7 @@ use super::clock;
 use super::files::each_service;
 use super::host::{Host, read_json};
 use super::http::{self, Trust};
+use super::initdb;
 use super::narrator::{Narrator, Wait};
 use super::services;
 use super::stop::Stop;
@@ -74,6 +75,9 @@ pub fn unanswered(
                 remedy: remedy(service),
             });
         }
+    }
+    if !waiting.is_empty() {
+        waiting.extend(initdb::held_back(host)?);
     }
     Ok(waiting)
 }

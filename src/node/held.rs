@@ -112,10 +112,7 @@ mod tests {
     #[test]
     fn units_come_back_as_they_were_also_after_a_cut() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         let name = |unit: &str| unit.to_owned();
         let (timer, job) = (name("apt-daily.timer"), name("apt-daily.service"));
         let (quiet, own) = (name("quiet.timer"), name("etcd.service"));

@@ -16,9 +16,10 @@ use rustix::process::getppid;
 
 use super::durable::{self, Rights};
 use super::guard::{self, Remembered, Said, Verdict, judge, read_answer};
-use super::host::{Host, require_json};
+use super::host::{Host, read_if_there, read_json, require_json};
 use super::http::{self, Trust};
 use super::marker::{self, Held, Marker};
+use super::narrator::Wait;
 use super::patroni_keys::{self, Initialize};
 use super::reminder::Reminder;
 use super::stop::Stop;
@@ -76,6 +77,7 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
         let marker = our_marker(settings, folder)?;
         if allowed.exists() {
             durable::remove(&allowed)?;
+            durable::remove(&note(folder))?;
             return Ok(marker);
         }
         let verdict = judge(
@@ -84,11 +86,18 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
             &ask_all(host, settings),
         );
         let waits = match verdict {
-            Verdict::Begin => return Ok(marker),
-            Verdict::Refuse(reasons) => return Err(refused(reasons, settings)),
+            Verdict::Begin => {
+                durable::remove(&note(folder))?;
+                return Ok(marker);
+            }
+            Verdict::Refuse(reasons) => {
+                leave_note(folder, &reasons.join("; "))?;
+                return Err(refused(reasons, settings));
+            }
             Verdict::Wait(reasons) => reasons.join("; "),
         };
         if reminder.is_due(&waits, Instant::now()) {
+            leave_note(folder, &waits)?;
             eprintln!("no history is begun yet: {waits}; {}", remedy(settings));
         }
         thread::sleep(PAUSE);
@@ -96,6 +105,45 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
             return Err(Stop::World("Patroni is gone; nothing was begun".to_owned()));
         }
     }
+}
+
+fn beside(folder: &Path, suffix: &str) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("{name}.{suffix}"))
+}
+
+/// Where the guard says why nothing is begun, for `up` and `status`.
+fn note(folder: &Path) -> PathBuf {
+    beside(folder, "guard.txt")
+}
+
+fn leave_note(folder: &Path, reasons: &str) -> Result<(), Stop> {
+    Ok(durable::write(
+        &note(folder),
+        reasons.as_bytes(),
+        Rights::own(0o644),
+    )?)
+}
+
+/// Why the guard lets this node begin no history; none once there is data, or
+/// where the guard was never asked.
+pub fn held_back(host: &Host) -> Result<Option<Wait>, Stop> {
+    let Some(settings) = read_json::<Bootstrap>(&host.path(BOOTSTRAP))? else {
+        return Ok(None);
+    };
+    let folder = folder(host, &settings);
+    if !marker::is_empty(&folder) {
+        return Ok(None);
+    }
+    Ok(read_if_there(&note(&folder))?.map(|reasons| Wait {
+        what: "leave to begin the cluster's history, or a leader to copy".to_owned(),
+        of: format!(
+            "the guard before initdb: {}",
+            String::from_utf8_lossy(&reasons)
+        ),
+        since: host.now(),
+        remedy: format!("switch on the data nodes it names; {}", remedy(&settings)),
+    }))
 }
 
 fn refused(mut reasons: Vec<String>, settings: &Bootstrap) -> Stop {
@@ -188,8 +236,7 @@ pub fn ask(host: &Host, settings: &Bootstrap, peer: &PatroniPeer) -> Said {
 }
 
 fn allowance(folder: &Path) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}.allow-bootstrap"))
+    beside(folder, "allow-bootstrap")
 }
 
 /// The operator's override, for one bootstrap; the cluster's name must be typed.
@@ -302,8 +349,39 @@ fn put_aside(host: &Host, folder: &Path) -> Result<String, Stop> {
     if marker::is_empty(folder) {
         return Ok("nothing was left of it".to_owned());
     }
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    let aside = folder.with_file_name(format!("{name}.unfinished-{}", host.now().seconds()));
+    let aside = beside(folder, &format!("unfinished-{}", host.now().seconds()));
     durable::rename(folder, &aside)?;
     Ok(format!("what it left lies in `{}`", aside.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::system::recorded::Recorded;
+
+    #[test]
+    fn what_holds_the_guard_back_is_shown_until_there_is_data() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        assert_eq!(held_back(&host).unwrap(), None);
+        let settings = serde_json::json!({
+            "format": 1, "cluster": "demo", "cluster_id": "00", "name": "db-1",
+            "data_directory": "/pg/main", "initdb": "/bin/false", "arguments": [], "peers": [],
+            "tls": { "ca": "/ca", "certificate": "/certificate", "key": "/key" },
+        });
+        let bytes = settings.to_string().into_bytes();
+        durable::write(&host.path(BOOTSTRAP), &bytes, Rights::own(0o644)).unwrap();
+        assert_eq!(held_back(&host).unwrap(), None);
+        leave_note(&host.path("/pg/main"), "db-2 does not answer").unwrap();
+        let wait = held_back(&host).unwrap().unwrap();
+        assert!(wait.of.ends_with("db-2 does not answer"));
+        assert!(wait.remedy.contains("allow-bootstrap demo"));
+        durable::write(
+            &host.path("/pg/main/PG_VERSION"),
+            b"15\n",
+            Rights::own(0o600),
+        )
+        .unwrap();
+        assert_eq!(held_back(&host).unwrap(), None);
+    }
 }

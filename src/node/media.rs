@@ -72,10 +72,7 @@ mod tests {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         system.answer("blkid -L PGBUNDLE", 0, "/dev/vdb\n");
         system.answer("mountpoint", 32, "");
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         drop(mount(&host, "PGBUNDLE").unwrap().unwrap());
         let calls = system.take();
         assert!(

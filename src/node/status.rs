@@ -128,10 +128,7 @@ mod tests {
     fn lines(state: State, faults: &[&str], waiting: Vec<Wait>) -> String {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         system.answer("date", 0, "2026-11-21 15:00:04 CET\n");
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         let mut report = Narrator::new(&host).report().clone();
         report.node = Some("db-1".to_owned());
         report.cluster = Some("demo".to_owned());
@@ -182,10 +179,7 @@ mod tests {
     #[test]
     fn without_a_report_the_answer_is_no() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         assert_eq!(read(&host).unwrap_err().exit_code(), 1);
         let report = Narrator::new(&host).report().clone();
         let bytes = serde_json::to_vec(&report).unwrap();

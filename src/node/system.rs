@@ -266,6 +266,14 @@ pub mod recorded {
             self.rules.borrow_mut().insert(0, (part.to_owned(), answer));
         }
 
+        /// A host that it is the system of.
+        pub fn host(&self, root: &std::path::Path) -> crate::node::host::Host<'_> {
+            crate::node::host::Host {
+                root: root.to_owned(),
+                system: self,
+            }
+        }
+
         /// What was asked so far; forgets it.
         pub fn take(&self) -> Vec<String> {
             self.calls.take()

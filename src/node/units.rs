@@ -115,10 +115,7 @@ mod tests {
     #[test]
     fn the_hosts_own_policy_comes_back_also_after_a_cut() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         let policy = host.path(POLICY);
         durable::write(&policy, b"#!/bin/sh\nexit 0\n", Rights::own(0o755)).unwrap();
         forbid_starts(&host).unwrap();
@@ -134,10 +131,7 @@ mod tests {
     #[test]
     fn masks_and_unmasks_but_never_a_unit_file() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = Host {
-            root: folder.path().to_owned(),
-            system: &system,
-        };
+        let host = system.host(folder.path());
         mask(&host, "etcd.service").unwrap();
         assert!(is_masked(&host, "etcd.service"));
         unmask(&host, "etcd.service").unwrap();

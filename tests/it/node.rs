@@ -362,18 +362,23 @@ fn a_disk_of_another_cluster_is_refused_and_a_lost_one_does_not_start_anew_in_si
     assert!(silent.to_string().contains("held data before"), "{silent}");
 }
 
-#[test]
-fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
-    let mut cluster = Cluster::of_three();
-    cluster.form_without_the_third();
-    let member = &cluster.members[0];
-    let settings = json!({
+/// The settings of `initdb`; the first etcd of the list is never there.
+fn bootstrap(member: &Member) -> Value {
+    json!({
         "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "name": "a",
         "data_directory": "/pg/main", "initdb": "/bin/false", "arguments": [], "peers": [],
         "etcd": ["https://127.0.0.1:1", format!("https://127.0.0.1:{}", member.client)],
         "initialize_key": "/pgbundle/demo/initialize",
         "tls": { "ca": "/tls/ca.pem", "certificate": "/tls/node.pem", "key": "/tls/node.key" },
-    });
+    })
+}
+
+#[test]
+fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let member = &cluster.members[0];
+    let settings = bootstrap(member);
     write(
         &member.root,
         "etc/pgbundle/bootstrap.json",
@@ -413,14 +418,7 @@ fn the_guard_reads_from_etcd_whether_the_cluster_was_formed() {
     let mut cluster = Cluster::of_three();
     cluster.form_without_the_third();
     let member = &cluster.members[0];
-    let settings = json!({
-        "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "name": "a",
-        "data_directory": "/pg/main", "initdb": "/bin/false", "arguments": [], "peers": [],
-        "etcd": [format!("https://127.0.0.1:{}", member.client)],
-        "initialize_key": "/pgbundle/demo/initialize",
-        "tls": { "ca": "/tls/ca.pem", "certificate": "/tls/node.pem", "key": "/tls/node.key" },
-    });
-    let settings = serde_json::from_value(settings).unwrap();
+    let settings = serde_json::from_value(bootstrap(member)).unwrap();
     let after = |key: &str| {
         assert!(member.etcdctl(&["put", key, "x"]).0);
         initdb::remembered(&member.host(), &settings)
