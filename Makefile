@@ -35,6 +35,13 @@ test: node
 	$(CARGO) test --locked --lib --bins --test it
 	$(CARGO) test --locked --test lab -- --test-threads=1
 
+# The example cluster, left running on this machine for a person to try.
+lab: node
+	$(CARGO) test --locked --test lab -- --ignored --exact --nocapture up::up
+
+lab-down: need-rust
+	$(CARGO) test --locked --test lab -- --ignored --exact --nocapture up::down
+
 lint: need-rust
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings

@@ -25,15 +25,18 @@
 //!    environment, process or randomness. Same values in, same bytes out.
 //! 2. On the workstation only [`store`]'s `http` opens sockets, and only `lock`
 //!    and `fetch` reach it (`build` calls them first when something is missing).
-//!    On the host only the transport of bundles and the health questions do.
+//!    On the host only the transport of bundles, the health questions, and the
+//!    questions to peers before a first start do.
 //! 3. Nothing lists a folder to decide what goes into an output: every loop
 //!    runs over the lock or the tree.
 //! 4. Time enters once (`SOURCE_DATE_EPOCH`, else the lock's own date). What is
 //!    written out is sorted.
-//! 5. A bundle holds no secret, and nothing made from a random key but the CA
-//!    certificates. Secrets live in the operator's `secrets/` folder and in each
-//!    node's seed, which holds what that node's roles need and no more; the
-//!    CA's private key is in neither bundle nor seed.
+//! 5. A bundle holds no secret. What in it comes from chance (CA certificates,
+//!    the cluster's id, etcd's token, the signature) comes from the operator's
+//!    `secrets/` folder, so that whoever has it, the lock and the spec rebuilds
+//!    the bundle bit for bit. Secrets live in that folder and in each node's
+//!    seed, which holds what that node's roles need and no more; the CA's
+//!    private key is in neither bundle nor seed.
 //! 6. The lock names files and digests, never hosts: any mirror will do, because
 //!    what it serves must carry the right signature, origin and codename.
 //! 7. A bundle is used only after its digest matched and every file in it

@@ -88,6 +88,8 @@ pub fn store(host: &Host) -> Result<(), Stop> {
 
 #[cfg(test)]
 pub mod tests {
+    //! What it must take and refuse, and an identity for other modules' tests.
+
     use super::*;
 
     /// An identity for tests.

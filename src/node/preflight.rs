@@ -13,6 +13,7 @@ use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::packages::{self, PackageManager, names};
 use super::repository;
+use super::services::keeps_time;
 use super::stop::Stop;
 use super::system::Call;
 use crate::base::Epoch;
@@ -66,7 +67,7 @@ pub fn pass(
 ) -> Result<(), Stop> {
     let begun = Instant::now();
     loop {
-        let passing = passing_faults(host, identity)?;
+        let passing = passing_faults(host, identity, bundles)?;
         if passing.is_empty() {
             break;
         }
@@ -107,7 +108,11 @@ fn refuse(reasons: Vec<String>) -> Result<(), Stop> {
 }
 
 /// Faults that time may heal: the address and the clock.
-pub fn passing_faults(host: &Host, identity: &Identity) -> Result<Vec<Passing>, Stop> {
+pub fn passing_faults(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<Vec<Passing>, Stop> {
     let address = identity.address.addr();
     let mut faults = Vec::new();
     if facts::interface_of(host, address)?.is_none() {
@@ -116,16 +121,18 @@ pub fn passing_faults(host: &Host, identity: &Identity) -> Result<Vec<Passing>, 
             identity.node
         )));
     }
-    faults.extend(clock_fault(host, identity));
+    // The time service that is to set the clock may yet have to be installed;
+    // where one is, the services step asks.
+    if !all_services(bundles).any(keeps_time) {
+        faults.extend(clock_reason(host.now(), identity).map(Passing::Clock));
+    }
     Ok(faults)
 }
 
-fn clock_fault(host: &Host, identity: &Identity) -> Option<Passing> {
-    clock_reason(host.now(), identity).map(Passing::Clock)
-}
-
+/// Whether the seed and its certificates are not of this time, and why.
+///
 /// Without the time itself: a text that changes each second would be news each second.
-fn clock_reason(now: Epoch, identity: &Identity) -> Option<String> {
+pub fn clock_reason(now: Epoch, identity: &Identity) -> Option<String> {
     let earliest = identity.date.plus_days(-1);
     let where_it_stands = if now < earliest {
         format!("before {earliest}, the day before this seed was made")

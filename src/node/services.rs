@@ -16,10 +16,12 @@ use super::held;
 use super::host::Host;
 use super::narrator::Narrator;
 use super::pending::{self, Pending};
+use super::preflight;
 use super::stop::Stop;
 use super::system::Call;
 use super::units;
 use crate::bundle::assignment::{Health, Service, Uptake};
+use crate::seed::identity::Identity;
 
 /// `ActiveState` of a unit (`active`, `activating`, `inactive`, `failed`, …).
 pub fn active_state(host: &Host, unit: &str) -> Result<String, Stop> {
@@ -49,7 +51,8 @@ fn has_begun(host: &Host, service: &Service) -> Result<bool, Stop> {
         || (keeps_time(service) && clock::is_skipped(host, &service.unit)?))
 }
 
-fn keeps_time(service: &Service) -> bool {
+/// Whether a service is the one that sets the clock.
+pub fn keeps_time(service: &Service) -> bool {
     matches!(service.health, Health::ClockInStep { .. })
 }
 
@@ -83,6 +86,7 @@ pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
 pub fn start_all(
     host: &Host,
     narrator: &mut Narrator,
+    identity: &Identity,
     bundles: &[RoleBundle],
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
@@ -98,6 +102,9 @@ pub fn start_all(
         // What runs already is not held up by a time server that is away.
         if !runs(host, &service.unit)? {
             health::wait_for(host, narrator, bundles, patience, keeps_time)?;
+            if let Some(reason) = preflight::clock_reason(host.now(), identity) {
+                return Err(Stop::refuse(format!("this host: {reason}")));
+            }
             break;
         }
     }
@@ -122,8 +129,12 @@ fn start(host: &Host, service: &Service, pending: &Pending) -> Result<(), Stop> 
         _ if runs => return Ok(()),
         _ => "start",
     };
-    host.system
-        .run(&Call::new("systemctl", [verb, "--no-block", unit]))?;
+    let mut arguments = vec![verb, unit];
+    if !keeps_time(service) {
+        // The clock's is ready at once, and what its last run heard is gone then.
+        arguments.insert(1, "--no-block");
+    }
+    host.system.run(&Call::new("systemctl", arguments))?;
     Ok(())
 }
 
@@ -134,6 +145,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::node::identity::tests::example;
     use crate::node::system::recorded::Recorded;
 
     fn role(role: &str, unit: &str) -> RoleBundle {
@@ -150,7 +162,7 @@ mod tests {
         let active = json!({"kind": "unit-active", "waits_for": "it to run"});
         let assignment = json!({
             "format": 1, "node": "db-1", "role": role, "packages": [], "guarded_units": [],
-            "masked_units": [], "directories": [], "files": [], "facts": [], "ports": [], "data": [],
+            "masked_units": [], "directories": [], "files": [], "facts": [], "blocks": [], "ports": [], "data": [],
             "services": [service("timesyncd.service", clock), service(unit, active)],
         });
         RoleBundle {
@@ -176,21 +188,28 @@ mod tests {
             let calls = system.take().into_iter();
             calls.filter(|call| call.contains(" start ")).collect()
         };
-        let stop = start_all(&host, &mut narrator, &bundles, Some(Duration::ZERO)).unwrap_err();
+        let (mut identity, at_once) = (example(), Some(Duration::ZERO));
+        let stop = start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap_err();
         assert!(
             stop.to_string()
                 .contains("the clock from timesyncd.service with 10.0.0.5")
         );
         assert!(begun.elapsed() < Duration::from_secs(5));
-        assert_eq!(
-            starts(&system),
-            ["systemctl start --no-block timesyncd.service"]
-        );
+        assert_eq!(starts(&system), ["systemctl start timesyncd.service"]);
         let said = "ConditionResult=no\nConditionTimestampMonotonic=7\n";
         system.answer("ConditionResult", 0, said);
-        start_all(&host, &mut narrator, &bundles, Some(Duration::ZERO)).unwrap();
-        let units = ["timesyncd", "etcd", "haproxy"];
-        let expected = units.map(|unit| format!("systemctl start --no-block {unit}.service"));
+        identity.expires = host.now().plus_days(-1);
+        identity.date = host.now().plus_days(-2);
+        let stop = start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap_err();
+        assert_eq!(stop.exit_code(), 1, "{stop}");
+        starts(&system);
+        identity.expires = host.now().plus_days(1);
+        start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap();
+        let expected = [
+            "systemctl start timesyncd.service",
+            "systemctl start --no-block etcd.service",
+            "systemctl start --no-block haproxy.service",
+        ];
         assert_eq!(starts(&system), expected);
     }
 

@@ -406,11 +406,14 @@ const SERVICES: Step = Step {
         let Context {
             host,
             narrator,
+            identity,
             bundles,
             patience,
-            ..
         } = context;
-        services::start_all(host, narrator, bundles, *patience)
+        match identity {
+            Some(identity) => services::start_all(host, narrator, identity, bundles, *patience),
+            None => Ok(()),
+        }
     },
 };
 

@@ -66,6 +66,10 @@ impl Disk {
         })
     }
 
+    #[expect(
+        unsafe_code,
+        reason = "std has no unshare, and rustix cannot know what the thread holds"
+    )]
     fn mount_here<T>(&self, work: impl FnOnce(&Path) -> Result<T, Failure>) -> Result<T, Failure> {
         // SAFETY: only this thread, which has opened no file, leaves the mount namespace.
         unsafe { unshare_unsafe(UnshareFlags::NEWNS)? };
@@ -106,6 +110,7 @@ const WITHOUT_LOG_FLUSH: u32 = 2;
 ///
 /// Killing processes alone leaves the page cache, so a missing fsync would
 /// never show.
+#[expect(unsafe_code, reason = "there is no other way to an ioctl")]
 pub fn cut_power(folder: &File) -> Result<(), Failure> {
     // SAFETY: the kernel reads one u32 behind the pointer, which is what `Setter` passes.
     unsafe {

@@ -5,11 +5,6 @@
 //! a sink behind its gateway and a host for each node of a spec.
 //! See README.md beside this file.
 
-#![expect(
-    unsafe_code,
-    reason = "a tun device, a cut file system and a mount namespace need system calls that no safe wrapper has"
-)]
-
 mod base;
 mod cgroup;
 mod client;

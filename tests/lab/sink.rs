@@ -129,6 +129,7 @@ const TUNSETIFF: ioctl::Opcode = ioctl::opcode::write::<i32>(b'T', 202);
 const IFF_TUN: u16 = 0x0001;
 const IFF_NO_PI: u16 = 0x1000;
 
+#[expect(unsafe_code, reason = "there is no other way to an ioctl")]
 fn open_device() -> Result<File, Failure> {
     let device = OpenOptions::new()
         .read(true)

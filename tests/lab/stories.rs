@@ -184,28 +184,17 @@ fn who_has_no_certificate_is_refused(
 ) -> Result<(), Failure> {
     for (name, address) in &lab.cluster.nodes {
         let keys = release.secrets.join("nodes").join(name);
-        let (certificate, key) = (keys.join("etcd.pem"), keys.join("etcd.key"));
-        let etcd = format!("https://{address}:2379/health");
-        let with = [
-            "--cert".as_ref(),
-            certificate.as_os_str(),
-            "--key".as_ref(),
-            key.as_os_str(),
-        ];
-        let with: Vec<_> = with
-            .iter()
-            .filter_map(|argument| argument.to_str())
-            .collect();
-        assert_eq!(
-            client.curl(&etcd, &with)?.out,
-            "200",
-            "{name}: etcd knows its own"
-        );
-        for port in [2379, 2380] {
-            let stranger = client.curl(&format!("https://{address}:{port}/health"), &[])?;
+        let certificate = keys.join("etcd.pem").display().to_string();
+        let key = keys.join("etcd.key").display().to_string();
+        let health = format!("https://{address}:2379/health");
+        let own = client.curl(&health, &["--cert", &certificate, "--key", &key])?;
+        assert_eq!(own.out, "200", "{name}: etcd knows its own: {own:?}");
+        for url in [&health, &format!("https://{address}:2380/version")] {
+            // With TLS 1.3 a client hears of it only after its handshake, as an alert or as a reset.
+            let stranger = client.curl(url, &[])?;
             assert!(
-                !stranger.is_success() && stranger.err.contains("certificate"),
-                "{name}: etcd refuses who has no certificate on {port}: {stranger:?}"
+                !stranger.is_success() && stranger.out == "000",
+                "{name}: etcd refuses who has no certificate at {url}: {stranger:?}"
             );
         }
         patroni_lets_strangers_read_alone(client, name, *address, release)?;
