@@ -13,6 +13,9 @@
 //! with an empty disk that did serve must not simply start: it would vote
 //! again on what it had promised, and etcd 3.4 panics on it.
 //!
+//! A disk that cannot be read (an I/O error, a file where a folder should be) is
+//! refused: to be lost is for the operator to say.
+//!
 //! A voter is added, not a learner: nobody would be there to promote it, and
 //! it is done only while a majority of the full list is healthy without it.
 
@@ -103,9 +106,9 @@ fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {
     let start = match disk {
         Disk::Empty => cluster.start_empty(held, answers.first())?,
         Disk::Of(owner) => cluster.go_on(owner, answers.first())?,
-        Disk::Unreadable => {
+        Disk::Unreadable(reason) => {
             return Err(Stop::refuse(format!(
-                "the log in `{}` cannot be read; nothing was touched: move the folder away to have this member made anew",
+                "etcd's log in `{}` cannot be read ({reason}); nothing was touched: look at the disk, and move the folder away to have this member made anew",
                 folder.display()
             )));
         }

@@ -7,6 +7,7 @@
 //! {1: member id, 2: cluster id}.
 
 use std::fs;
+use std::io;
 use std::path::Path;
 
 /// The ids that an etcd data folder was made for.
@@ -19,33 +20,42 @@ pub struct Owner {
 }
 
 /// What a data folder of etcd says of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disk {
     /// No log: etcd would start as if new (it makes the log's folder last).
     Empty,
     /// A log with readable ids.
     Of(Owner),
-    /// A log that cannot be read.
-    Unreadable,
+    /// A log that cannot be read, or a disk that does not say whether there is
+    /// one, for this reason. It is never taken for a disk that was lost.
+    Unreadable(String),
 }
 
 const METADATA: u64 = 1;
 
 /// Looks into `<folder>/member/wal`.
 pub fn read(folder: &Path) -> Disk {
-    let Ok(entries) = fs::read_dir(folder.join("member/wal")) else {
-        return Disk::Empty;
+    first_segment(&folder.join("member/wal")).unwrap_or_else(Disk::Unreadable)
+}
+
+fn first_segment(log: &Path) -> Result<Disk, String> {
+    let told = |path: &Path, fault: io::Error| format!("`{}`: {fault}", path.display());
+    let entries = match fs::read_dir(log) {
+        Ok(entries) => entries,
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok(Disk::Empty),
+        Err(fault) => return Err(told(log, fault)),
     };
-    let mut segments: Vec<_> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wal"))
-        .collect();
-    segments.sort();
-    let Some(first) = segments.first() else {
-        return Disk::Empty;
+    let mut segments = Vec::new();
+    for entry in entries {
+        segments.push(entry.map_err(|fault| told(log, fault))?.path());
+    }
+    segments.retain(|path| path.extension().is_some_and(|extension| extension == "wal"));
+    let Some(first) = segments.iter().min() else {
+        return Ok(Disk::Empty);
     };
-    let bytes = fs::read(first).unwrap_or_default();
-    owner(&bytes).map_or(Disk::Unreadable, Disk::Of)
+    let bytes = fs::read(first).map_err(|fault| told(first, fault))?;
+    let found = owner(&bytes).map(Disk::Of);
+    found.ok_or_else(|| format!("`{}` does not begin as a log does", first.display()))
 }
 
 /// The ids in the second record of a segment.
@@ -162,6 +172,25 @@ mod tests {
         assert_eq!(read(folder.path()), Disk::Empty);
         fs::create_dir_all(folder.path().join("member/wal")).unwrap();
         fs::write(folder.path().join("member/wal/0-0.wal"), "no log").unwrap();
-        assert_eq!(read(folder.path()), Disk::Unreadable);
+        assert!(matches!(read(folder.path()), Disk::Unreadable(_)));
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_asked_is_not_an_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("member/wal");
+        fs::create_dir(folder.path().join("member")).unwrap();
+        fs::write(&log, "not a folder").unwrap();
+        let Disk::Unreadable(reason) = read(folder.path()) else {
+            panic!("taken for empty");
+        };
+        assert!(reason.contains("member/wal"), "{reason}");
+        fs::remove_file(&log).unwrap();
+        fs::create_dir_all(log.join("0-0.wal")).unwrap();
+        assert!(matches!(read(folder.path()), Disk::Unreadable(_)));
+        let member = folder.path().join("member");
+        fs::remove_dir_all(&member).unwrap();
+        fs::write(&member, "not a folder").unwrap();
+        assert!(matches!(read(folder.path()), Disk::Unreadable(_)));
     }
 }
