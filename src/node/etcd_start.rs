@@ -18,6 +18,15 @@
 //!
 //! A voter is added, not a learner: nobody would be there to promote it, and
 //! it is done only while a majority of the full list is healthy without it.
+//!
+//! # The hole that remains
+//! A host that was rebuilt has no marker, and one that is cut off from all its
+//! peers has no answer. Together they look just as the first boot of a cluster,
+//! so it starts `new` and waits for a quorum that it cannot make alone. If its
+//! peers' data is there when the network returns, the cluster id is the same
+//! (etcd derives it from token and static list) and it joins with a vote that it may
+//! have given before. Nothing on such a host could tell; the operator can: a
+//! rebuilt host is switched on only where it reaches another member.
 
 use std::time::Duration;
 
