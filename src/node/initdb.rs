@@ -21,6 +21,7 @@ use super::http::{self, Trust};
 use super::marker::{self, Held, Marker};
 use super::narrator::Wait;
 use super::patroni_keys::{self, Initialize};
+use super::postmaster;
 use super::reminder::Reminder;
 use super::stop::Stop;
 use crate::base::NodePath;
@@ -321,13 +322,16 @@ fn finish_or_put_aside(
         marker::write(folder, &Marker { state, ..marker }, None)?;
         return Ok("the first start was completed".to_owned());
     }
-    for peer in &settings.peers {
-        if let Said::Holds(why) = ask(host, settings, peer) {
-            return Err(Stop::refuse(format!(
-                "a first start was cut off here, and {} holds data ({why})",
-                peer.name
-            )));
-        }
+    let allowed = allowance(folder);
+    if !allowed.exists() {
+        let said = ask_all(host, settings);
+        leave_to_put_aside(settings, judge(&marker, &remembered(host, settings), &said))?;
+    }
+    if let Some(postmaster) = postmaster::of(folder)? {
+        return Err(Stop::refuse(format!(
+            "a first start was cut off here, but PostgreSQL runs in `{}` (process {postmaster}), which outlived Patroni; nothing was touched: end it with `kill -INT {postmaster}`",
+            folder.display()
+        )));
     }
     let aside = put_aside(host, folder)?;
     if let Some(found) = found {
@@ -344,6 +348,24 @@ fn finish_or_put_aside(
     Ok(format!(
         "a first start was cut off before its end: {aside}, and the cluster may begin again"
     ))
+}
+
+/// The rule before initdb holds here too: after it the folder is gone and the
+/// cluster may begin, so silence is no answer.
+fn leave_to_put_aside(settings: &Bootstrap, verdict: Verdict) -> Result<(), Stop> {
+    let begun = "a first start was cut off here, and what it left stays where it is";
+    match verdict {
+        Verdict::Begin => Ok(()),
+        Verdict::Wait(reasons) => Err(Stop::World(format!(
+            "{begun}: {}; it is asked again; {}",
+            reasons.join("; "),
+            remedy(settings)
+        ))),
+        Verdict::Refuse(mut reasons) => {
+            reasons.insert(0, begun.to_owned());
+            Err(Stop::Refused(reasons))
+        }
+    }
 }
 
 fn put_aside(host: &Host, folder: &Path) -> Result<String, Stop> {

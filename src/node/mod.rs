@@ -40,6 +40,7 @@ pub mod packages;
 pub mod patroni_keys;
 pub mod pending;
 pub mod place;
+mod postmaster;
 pub mod preflight;
 pub mod reminder;
 pub mod repository;

@@ -390,6 +390,32 @@ fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
     write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
     write(&member.root, "pg/main/PG_VERSION", "15\n");
     assert!(member.etcdctl(&["put", "/pgbundle/demo/initialize", ""]).0);
+
+    let mut with_a_peer = settings.clone();
+    with_a_peer["peers"] =
+        json!([{"name": "b", "address": "127.0.0.1", "url": "https://127.0.0.1:1/patroni"}]);
+    let path = "etc/pgbundle/bootstrap.json";
+    write(&member.root, path, &with_a_peer.to_string());
+    let silent = initdb::mark(&member.host()).unwrap_err();
+    assert_eq!(silent.exit_code(), 3);
+    assert!(silent.to_string().contains("b does not answer"), "{silent}");
+    assert!(member.root.join("pg/main/PG_VERSION").exists());
+
+    write(&member.root, path, &settings.to_string());
+    let mut outlived = Command::new("sleep")
+        .arg("60")
+        .current_dir(member.root.join("pg/main"))
+        .spawn()
+        .unwrap();
+    let lock = format!("{}\n", outlived.id());
+    write(&member.root, "pg/main/postmaster.pid", &lock);
+    let refused = initdb::mark(&member.host());
+    outlived.kill().unwrap();
+    outlived.wait().unwrap();
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.contains("outlived Patroni"), "{refused}");
+    assert!(member.root.join("pg/main/PG_VERSION").exists());
+
     let said = initdb::mark(&member.host()).unwrap();
     assert!(said.contains("may begin again"), "{said}");
     assert!(!member.root.join("pg/main").exists());
