@@ -15,7 +15,7 @@ use super::unpacker;
 use crate::base::atomic::flush_file_system;
 use crate::bundle::assignment::{Assignment, File};
 use crate::bundle::manifest::Manifest;
-use crate::seed::identity::{DeliverySource, Identity, PinnedBundle};
+use crate::seed::identity::{Identity, PinnedBundle};
 
 /// One role's bundle, unpacked and read.
 pub struct RoleBundle {
@@ -125,6 +125,9 @@ fn still_missing(waits: &[Wait]) -> String {
 }
 
 /// None when it is unpacked, else where it was looked for in vain.
+///
+/// One altered source does not end the run while another has the right file;
+/// where none has, the run is refused, so that nothing altered is brought again.
 fn bring_one(
     host: &Host,
     identity: &Identity,
@@ -133,7 +136,7 @@ fn bring_one(
     let file = host
         .state("bundles")
         .join(format!("{}.tar.gz", pinned.role));
-    let mut places = Vec::new();
+    let (mut places, mut altered) = (Vec::new(), Vec::new());
     for source in &identity.sources {
         match transport::bring(host, source, &pinned.file, &file) {
             Ok(()) => {
@@ -141,21 +144,20 @@ fn bring_one(
                 return Ok(None);
             }
             Err(Miss::Absent { place, reason }) => places.push(format!("{place} ({reason})")),
-            Err(altered @ Miss::Altered { .. }) => return Err(Stop::refuse(altered.to_string())),
+            Err(found @ Miss::Altered { .. }) => altered.push(found.to_string()),
             Err(ours @ Miss::NotWritten { .. }) => return Err(Stop::World(ours.to_string())),
         }
     }
-    if identity
-        .sources
-        .iter()
-        .any(|source| matches!(source, DeliverySource::Media))
-        || !places.is_empty()
-    {
+    if identity.sources.is_empty() {
+        return Err(Stop::Input(
+            "the identity names no source of bundles".to_owned(),
+        ));
+    }
+    if altered.is_empty() {
         return Ok(Some(places.join("; ")));
     }
-    Err(Stop::Input(
-        "the identity names no source of bundles".to_owned(),
-    ))
+    altered.extend(places.iter().map(|place| format!("not at {place} either")));
+    Err(Stop::Refused(altered))
 }
 
 fn open(host: &Host, identity: &Identity, pinned: &PinnedBundle, file: &Path) -> Result<(), Stop> {
@@ -171,4 +173,47 @@ fn open(host: &Host, identity: &Identity, pinned: &PinnedBundle, file: &Path) ->
     durable::rename(&new, &folder)?;
     durable::remove(file)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Sha256;
+    use crate::node::identity::tests::example;
+    use crate::node::system::recorded::Recorded;
+
+    #[test]
+    fn every_source_is_tried_before_an_altered_bundle_is_refused() {
+        let (root, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(root.path());
+        let mut identity = example();
+        let pinned = serde_json::json!({
+            "role": "etcd",
+            "file": {"path": "bundles/etcd.tar.gz", "size": 5, "sha256": Sha256::of(b"right")},
+        });
+        identity.bundles = vec![serde_json::from_value(pinned).unwrap()];
+        let sources = ["folder:/one", "folder:/two", "folder:/three"];
+        identity.sources = sources.map(|s| s.to_owned().try_into().unwrap()).to_vec();
+        durable::folder(&host.state("bundles"), Rights::own(0o755)).unwrap();
+        let lay = |folder: &str, bytes: &[u8]| {
+            let path = host.path(folder).join("bundles/etcd.tar.gz");
+            durable::write(&path, bytes, Rights::own(0o644)).unwrap();
+        };
+        let bring = || bring_one(&host, &identity, &identity.bundles[0]);
+        assert!(bring().unwrap().unwrap().contains("/three"));
+        lay("/one", b"wrong");
+        lay("/two", b"worse");
+        let Err(Stop::Refused(reasons)) = bring() else {
+            panic!("not refused");
+        };
+        let named = |n: usize, source: &str| reasons[n].contains(source);
+        assert!(
+            named(0, "/one") && named(1, "/two") && named(2, "/three"),
+            "{reasons:?}"
+        );
+        lay("/three", b"right");
+        // The right digest was found: what is wrong now is that it is no archive.
+        let opened = bring().unwrap_err().to_string();
+        assert!(!opened.contains("altered"), "{opened}");
+    }
 }
