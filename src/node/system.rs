@@ -4,6 +4,8 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -181,8 +183,8 @@ impl System for Real {
             .spawn()
             .map_err(not_started)?;
         feed(&mut child, &call.input).map_err(not_started)?;
-        let output = collect(child.stdout.take());
-        let errors = collect(child.stderr.take());
+        let output = Collected::from(child.stdout.take());
+        let errors = Collected::from(child.stderr.take());
         let status = wait(&mut child, call.limit).map_err(not_started)?;
         let Some(status) = status else {
             return Err(CallFault::TooSlow {
@@ -190,11 +192,11 @@ impl System for Real {
                 seconds: call.limit.as_secs(),
             });
         };
-        let text = |reader: thread::JoinHandle<String>| reader.join().unwrap_or_default();
+        let end = Instant::now() + AFTERWARDS;
         Ok(Answer {
             status: status.code(),
-            output: text(output),
-            errors: text(errors),
+            output: output.text_until(end),
+            errors: errors.text_until(end),
         })
     }
 }
@@ -212,17 +214,61 @@ fn feed(child: &mut Child, input: &str) -> io::Result<()> {
     }
 }
 
-fn collect(pipe: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What was read before a fault is still worth showing.
-        if let Some(mut pipe) = pipe
-            && pipe.read_to_end(&mut bytes).is_err()
-        {
-            bytes.extend_from_slice(b"\n[output cut off]");
+/// How long the pipes are read on after a program has ended. All that it wrote
+/// itself is in them then; a daemon that it left may hold them open for ever.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// What comes out of a pipe, read beside the program.
+struct Collected {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    ended: Receiver<()>,
+}
+
+impl Collected {
+    fn from(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let (end, ended) = mpsc::channel();
+        let filled = Arc::clone(&bytes);
+        // It goes on reading what a daemon says, or the daemon would stand still.
+        thread::spawn(move || {
+            if let Some(pipe) = pipe
+                && drain(pipe, &filled).is_err()
+            {
+                locked(&filled).extend_from_slice(b"\n[output cut off]");
+            }
+            // Nobody listens when the answer was given before.
+            drop(end);
+        });
+        Self { bytes, ended }
+    }
+
+    fn text_until(self, end: Instant) -> String {
+        // The sender says nothing: it is dropped when the pipe has ended.
+        let left = end.saturating_duration_since(Instant::now());
+        let (Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) =
+            self.ended.recv_timeout(left);
+        String::from_utf8_lossy(&locked(&self.bytes)).into_owned()
+    }
+}
+
+fn drain(mut pipe: impl Read, to: &Arc<Mutex<Vec<u8>>>) -> io::Result<()> {
+    let mut buffer = [0; 1 << 14];
+    loop {
+        match pipe.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(count) if Arc::strong_count(to) > 1 => {
+                locked(to).extend_from_slice(&buffer[..count]);
+            }
+            // The answer was given: what a daemon still says is read and forgotten.
+            Ok(_) => {}
+            Err(fault) if fault.kind() == io::ErrorKind::Interrupted => {}
+            Err(fault) => return Err(fault),
         }
-        String::from_utf8_lossy(&bytes).into_owned()
-    })
+    }
+}
+
+fn locked(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::ExitStatus>> {
@@ -308,6 +354,18 @@ mod tests {
             call.to_string(),
             r"LC_ALL=C apt-get install 'a b' 'it'\''s'"
         );
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipe_is_not_waited_for() {
+        let begun = Instant::now();
+        let answer = Real
+            .ask(&Call::new("sh", ["-c", "echo done; sleep 20 & echo $!"]))
+            .unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(15));
+        let (said, daemon) = answer.output.trim().split_once('\n').unwrap();
+        assert_eq!((answer.status, said), (Some(0), "done"));
+        Real.run(&Call::new("kill", [daemon])).unwrap();
     }
 
     #[test]
