@@ -8,6 +8,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ureq::Body;
+use ureq::http::Response;
+
 use super::host::Host;
 use super::http::{self, Trust};
 use super::media;
@@ -141,23 +144,38 @@ fn check(target: &Path, place: &str, pinned: &Pinned) -> Result<(), Miss> {
 const LIMIT: Duration = Duration::from_secs(15);
 const TRIES: usize = 5;
 
-/// Downloads with resume: a body cut short goes on where it stopped.
+/// Downloads with resume: a body cut short goes on where it stopped. Where the
+/// whole is wrong, what was there before may be at fault and not what came now,
+/// so it is begun again once before the source is called altered.
 fn download(url: &str, pinned: &Pinned, target: &Path) -> Result<(), Miss> {
     let place = format!("{url}/{}", pinned.path);
     let part = part_of(target, pinned);
-    let mut reason = String::new();
-    for _ in 0..TRIES {
-        match receive(&place, &part, pinned.size) {
-            Ok(()) => {
-                fs::rename(&part, target).map_err(|source| not_written(target, source))?;
-                return check(target, url, pinned);
-            }
-            Err(Received::Nothing(why)) => return Err(absent(&place, why)),
-            Err(Received::Some(why)) => reason = why,
-            Err(Received::Unwritten(source)) => return Err(not_written(&part, source)),
+    let mut again = true;
+    loop {
+        let resumed = complete(&place, &part, pinned.size)?;
+        fs::rename(&part, target).map_err(|source| not_written(target, source))?;
+        match check(target, url, pinned) {
+            Err(Miss::Altered { .. }) if resumed && again => again = false,
+            decided => return decided,
         }
     }
-    Err(absent(&place, reason))
+}
+
+/// Completes the part; says whether an earlier part was gone on with.
+fn complete(place: &str, part: &Path, size: u64) -> Result<bool, Miss> {
+    let (mut reason, mut resumed) = (String::new(), false);
+    for _ in 0..TRIES {
+        match receive(place, part, size) {
+            Ok(from) => return Ok(resumed || from > 0),
+            Err(Received::Nothing(why)) => return Err(absent(place, why)),
+            Err(Received::Some { from, why }) => {
+                reason = why;
+                resumed |= from > 0;
+            }
+            Err(Received::Unwritten(source)) => return Err(not_written(part, source)),
+        }
+    }
+    Err(absent(place, reason))
 }
 
 fn part_of(target: &Path, pinned: &Pinned) -> PathBuf {
@@ -165,51 +183,104 @@ fn part_of(target: &Path, pinned: &Pinned) -> PathBuf {
 }
 
 enum Received {
+    /// It will not come from there now.
     Nothing(String),
-    Some(String),
+    /// Not all of it; to ask again may help.
+    Some { from: u64, why: String },
+    /// Our own disk is in the way.
     Unwritten(io::Error),
 }
 
-fn receive(place: &str, part: &Path, size: u64) -> Result<(), Received> {
-    let have = fs::metadata(part).map_or(0, |metadata| metadata.len());
-    if have >= size {
-        return Ok(());
+/// Goes on with the part; returns where the body began.
+fn receive(place: &str, part: &Path, size: u64) -> Result<u64, Received> {
+    let present = fs::metadata(part).map_or(0, |metadata| metadata.len());
+    if present > 0 && present >= size {
+        return Ok(present);
     }
-    let agent =
-        http::agent(Trust::Public, LIMIT).map_err(|fault| Received::Nothing(fault.to_string()))?;
-    let request = agent.get(place).header("Range", format!("bytes={have}-"));
-    let mut response = request
-        .call()
-        .map_err(|fault| Received::Nothing(fault.to_string()))?;
-    let mut file = match response.status().as_u16() {
-        206 => OpenOptions::new()
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .open(part),
-        200 => fresh(part),
-        status => return Err(Received::Nothing(format!("the server answered {status}"))),
-    }
-    .map_err(Received::Unwritten)?;
-    pour(response.body_mut().as_reader(), &mut file, size)?;
+    let mut response = ask(place, present).map_err(Received::Nothing)?;
+    let (mut file, from) = accept(&response, part, present)?;
+    pour(response.body_mut().as_reader(), &mut file, size - from)
+        .map_err(|fault| fault.after(from))?;
     file.sync_all().map_err(Received::Unwritten)?;
     match file.metadata().map_err(Received::Unwritten)?.len() {
-        whole if whole >= size => Ok(()),
-        short => Err(Received::Some(format!(
-            "the body ended after {short} of {size} bytes"
-        ))),
+        whole if whole >= size => Ok(from),
+        short => Err(Received::Some {
+            from,
+            why: format!("the body ended after {short} of {size} bytes"),
+        }),
     }
 }
 
-/// Copies at most `size` bytes and one, telling a fault of the peer from one of our disk.
-fn pour(from: impl Read, to: &mut File, size: u64) -> Result<(), Received> {
-    let mut from = from.take(size + 1);
+fn ask(place: &str, from: u64) -> Result<Response<Body>, String> {
+    let agent = http::agent(Trust::Public, LIMIT).map_err(|fault| fault.to_string())?;
+    let mut request = agent.get(place);
+    if from > 0 {
+        request = request.header("Range", format!("bytes={from}-"));
+    }
+    request.call().map_err(|fault| fault.to_string())
+}
+
+/// Opens the part where the body begins: servers may ignore `Range` (RFC 9110,
+/// 14.2), and an answer to another range must not be put behind what we have.
+fn accept(response: &Response<Body>, part: &Path, present: u64) -> Result<(File, u64), Received> {
+    match response.status().as_u16() {
+        200 => Ok((fresh(part).map_err(Received::Unwritten)?, 0)),
+        206 if starts_at(response, present) => {
+            let file = OpenOptions::new()
+                .append(true)
+                .create(true)
+                .mode(0o600)
+                .open(part);
+            Ok((file.map_err(Received::Unwritten)?, present))
+        }
+        206 | 416 if present > 0 => {
+            fs::remove_file(part).map_err(Received::Unwritten)?;
+            Err(Received::Some {
+                from: 0,
+                why: "the server sent another range than was asked for".to_owned(),
+            })
+        }
+        status => Err(Received::Nothing(format!("the server answered {status}"))),
+    }
+}
+
+/// `Content-Range: bytes <from>-…` (RFC 9110, 14.4).
+fn starts_at(response: &Response<Body>, from: u64) -> bool {
+    let range = response.headers().get("Content-Range");
+    let first = range
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.trim().strip_prefix("bytes "))
+        .and_then(|text| text.split('-').next());
+    first.is_some_and(|text| text.trim().parse() == Ok(from))
+}
+
+/// Copies at most `left` bytes and one, telling a fault of the peer from one of our disk.
+fn pour(from: impl Read, to: &mut File, left: u64) -> Result<(), Poured> {
+    let mut from = from.take(left + 1);
     let mut buffer = vec![0; 1 << 16];
     loop {
         match from.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(read) => to.write_all(&buffer[..read]).map_err(Received::Unwritten)?,
-            Err(fault) => return Err(Received::Some(fault.to_string())),
+            Ok(read) => to.write_all(&buffer[..read]).map_err(Poured::Unwritten)?,
+            Err(fault) => return Err(Poured::Cut(fault)),
+        }
+    }
+}
+
+enum Poured {
+    Cut(io::Error),
+    Unwritten(io::Error),
+}
+
+impl Poured {
+    /// The same, of a body that began at `from`.
+    fn after(self, from: u64) -> Received {
+        match self {
+            Self::Cut(fault) => Received::Some {
+                from,
+                why: fault.to_string(),
+            },
+            Self::Unwritten(fault) => Received::Unwritten(fault),
         }
     }
 }
@@ -258,6 +329,12 @@ mod tests {
 
     /// Serves `bytes`, cutting each body off after a third of them.
     fn stingy_server(bytes: Vec<u8>) -> String {
+        let length = bytes.len();
+        server(bytes, length / 3 + 1, |from| from)
+    }
+
+    /// Serves at most `limit` of `bytes` at a time, from where `skewed` says.
+    fn server(bytes: Vec<u8>, limit: usize, skewed: fn(usize) -> usize) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
@@ -273,15 +350,22 @@ mod tests {
                         break;
                     }
                 }
+                let from = skewed(from);
                 let rest = &bytes[from..];
+                let status = if from == 0 {
+                    "200 OK".to_owned()
+                } else {
+                    let (last, whole) = (bytes.len() - 1, bytes.len());
+                    format!("206 Partial Content\r\nContent-Range: bytes {from}-{last}/{whole}")
+                };
                 let head = format!(
-                    "HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\n\r\n",
+                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n",
                     rest.len()
                 );
-                stream.write_all(head.as_bytes()).unwrap();
-                stream
-                    .write_all(&rest[..rest.len().min(bytes.len() / 3 + 1)])
-                    .unwrap();
+                // A client that wants no such range goes away before the end.
+                if stream.write_all(head.as_bytes()).is_ok() {
+                    drop(stream.write_all(&rest[..rest.len().min(limit)]));
+                }
             }
         });
         url
@@ -305,5 +389,34 @@ mod tests {
             download("http://127.0.0.1:1", &pinned(&bytes), &target),
             Err(Miss::Absent { .. })
         ));
+    }
+
+    #[test]
+    fn another_range_than_was_asked_for_is_not_put_behind_the_part() {
+        let bytes: Vec<u8> = (0..90_000u32).map(|n| (n % 241) as u8).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let (target, wanted) = (folder.path().join("bundle"), pinned(&bytes));
+        fs::write(part_of(&target, &wanted), &bytes[..1000]).unwrap();
+        let skewed = |from: usize| if from == 0 { 0 } else { from - 7 };
+        download(
+            &server(bytes.clone(), bytes.len(), skewed),
+            &wanted,
+            &target,
+        )
+        .unwrap();
+        assert_eq!(fs::read(&target).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_bad_earlier_part_is_begun_again_before_the_source_is_called_altered() {
+        let bytes: Vec<u8> = (0..90_000u32).map(|n| (n % 241) as u8).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let (target, wanted) = (folder.path().join("bundle"), pinned(&bytes));
+        let url = server(bytes.clone(), bytes.len(), |from| from);
+        for left in [vec![b'x'; 1000], vec![b'x'; 90_000], vec![b'x'; 90_001]] {
+            fs::write(part_of(&target, &wanted), left).unwrap();
+            download(&url, &wanted, &target).unwrap();
+            assert_eq!(fs::read(&target).unwrap(), bytes);
+        }
     }
 }
