@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::durable::{self, Rights};
 use super::host::{Host, require_json};
 use super::narrator::{Narrator, Wait};
+use super::space;
 use super::stop::Stop;
 use super::transport::{self, Miss};
 use super::unpacker;
@@ -86,6 +87,7 @@ pub fn bring_all(
     identity: &Identity,
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
+    space::for_bundles(host, identity)?;
     durable::folder(&host.state("bundles"), Rights::own(0o755))?;
     let (begun, since) = (Instant::now(), host.now());
     let mut pause = Duration::from_millis(500);

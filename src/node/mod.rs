@@ -45,6 +45,7 @@ pub mod preflight;
 pub mod reminder;
 pub mod repository;
 pub mod services;
+mod space;
 pub mod status;
 pub mod step;
 pub mod steps;

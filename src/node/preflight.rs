@@ -3,8 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::fs::statvfs;
-
 use super::bundles::RoleBundle;
 use super::facts;
 use super::files::{self, all_services};
@@ -12,8 +10,8 @@ use super::host::Host;
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::packages::{self, PackageManager, names};
-use super::repository;
 use super::services::keeps_time;
+use super::space;
 use super::stop::Stop;
 use super::system::Call;
 use crate::base::Epoch;
@@ -157,7 +155,7 @@ pub fn lasting_faults(
 ) -> Result<Vec<String>, Stop> {
     let mut faults = Vec::new();
     faults.extend(os_faults(host, identity)?);
-    faults.extend(space_fault(host, bundles)?);
+    faults.extend(space::faults(host, bundles)?);
     faults.extend(port_faults(host, bundles)?);
     faults.extend(data_faults(host, identity, bundles)?);
     if faults.is_empty() {
@@ -187,38 +185,6 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
         ));
     }
     Ok(faults)
-}
-
-fn space_fault(host: &Host, bundles: &[RoleBundle]) -> Result<Option<String>, Stop> {
-    let wanted_mib = repository::installed_kib(&repository::index(bundles)?) / 1024 + 64;
-    let place = host.path("/usr");
-    let place = if place.exists() {
-        place
-    } else {
-        host.root.clone()
-    };
-    let system = statvfs(&place).map_err(|fault| {
-        Stop::World(format!(
-            "cannot ask `{}` for its space: {fault}",
-            place.display()
-        ))
-    })?;
-    let free_mib = system.f_bavail * system.f_frsize / (1 << 20);
-    Ok(
-        (free_mib < wanted_mib && !is_installed(host, bundles)?).then(|| {
-            format!(
-                "`{}` has {free_mib} MiB left, the packages take {wanted_mib} MiB",
-                place.display()
-            )
-        }),
-    )
-}
-
-fn is_installed(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
-    let installed = packages::installed(host)?;
-    Ok(names(bundles)
-        .iter()
-        .all(|name| installed.iter().any(|(have, _)| have == name)))
 }
 
 fn port_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
