@@ -46,17 +46,28 @@ impl Draft {
         services: &[&str],
         content: String,
     ) -> Result<(), RenderError> {
-        self.add(path, Stage::AfterPackages, services, content)
+        self.add(path, 0o644, Stage::AfterPackages, services, content)
+    }
+
+    /// Adds a program that root owns and all may run.
+    pub fn program(
+        &mut self,
+        path: &str,
+        services: &[&str],
+        content: String,
+    ) -> Result<(), RenderError> {
+        self.add(path, 0o755, Stage::AfterPackages, services, content)
     }
 
     /// Adds a file that the packages' own scripts read while they are installed.
     pub fn early_file(&mut self, path: &str, content: String) -> Result<(), RenderError> {
-        self.add(path, Stage::BeforePackages, &[], content)
+        self.add(path, 0o644, Stage::BeforePackages, &[], content)
     }
 
     fn add(
         &mut self,
         path: &str,
+        mode: u32,
         stage: Stage,
         services: &[&str],
         content: String,
@@ -65,7 +76,7 @@ impl Draft {
         let content = content.into_bytes();
         self.assignment.files.push(File {
             path: path.clone(),
-            access: access("root", "root", 0o644),
+            access: access("root", "root", mode),
             sha256: Sha256::of(&content),
             stage,
             services: owned(services),

@@ -149,6 +149,12 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         context! { user => component.user.as_str(), configuration => configuration.as_str() },
     )?;
     draft.file(&site.path("patronictl_profile")?, &[], profile)?;
+    let program = site.fill(
+        "postgres/patroni.py.j2",
+        context! { python => site.path("python")? },
+    )?;
+    draft.program(&site.path("patronictl")?, &[], program.clone())?;
+    draft.program(&site.path("patroni")?, &[SERVICE], program)?;
     let unit = unit(site, &component.user, &configuration)?;
     site.unit(draft, component, SERVICE, unit)?;
     let port = site.ports().patroni;

@@ -20,6 +20,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "etcd/etcdctl.sh.j2",
     "postgres/createcluster.conf.j2",
     "postgres/lookup.sql.j2",
+    "postgres/patroni.py.j2",
     "postgres/patroni.service.j2",
     "postgres/patronictl.sh.j2",
     "postgres/pgbouncer.ini.j2",

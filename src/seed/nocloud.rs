@@ -38,6 +38,9 @@ struct Ethernet<'a> {
     matched: Match<'a>,
     dhcp4: bool,
     dhcp6: bool,
+    /// A static network is all there is: waiting for a router's advertisements
+    /// would hold up each boot by a dozen seconds where none answers.
+    accept_ra: bool,
     addresses: [String; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     routes: Vec<Route>,
@@ -80,6 +83,7 @@ pub fn network_config(node: &Node) -> Option<String> {
         matched,
         dhcp4: false,
         dhcp6: false,
+        accept_ra: false,
         addresses: [node.address.to_string()],
         routes: network.gateway.map(default_route).into_iter().collect(),
         nameservers: (!network.dns.is_empty()).then_some(Nameservers {

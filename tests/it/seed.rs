@@ -187,7 +187,7 @@ fn network_config_is_read_as_it_was_meant() {
     let read = pyyaml(&network_config(&with_mac).unwrap());
     let expected = json!({ "version": 2, "ethernets": { "eth0": {
         "match": { "macaddress": "52:54:00:12:34:56" },
-        "dhcp4": false, "dhcp6": false,
+        "dhcp4": false, "dhcp6": false, "accept-ra": false,
         "addresses": ["10.0.0.11/24"],
         "routes": [{ "to": "0.0.0.0/0", "via": "10.0.0.1" }],
         "nameservers": { "addresses": ["10.0.0.2", "10.0.0.3"] },
