@@ -189,15 +189,20 @@ fn existing(path: &Path) -> Result<String, Stop> {
     }
 }
 
-/// Two roles may name the same file, but only with the same bytes.
+/// Two roles may name the same file, but only with the same bytes and access:
+/// who may read it must not hang on the order of the roles.
 fn one_each(wanted: &mut Vec<Wanted>) -> Result<(), Stop> {
     wanted.sort_by(|a, b| a.path.cmp(b.path));
-    let clash = wanted
-        .windows(2)
-        .find(|two| two[0].path == two[1].path && two[0].content != two[1].content);
-    if let Some(two) = clash {
+    for two in wanted.windows(2).filter(|two| two[0].path == two[1].path) {
+        let difference = if two[0].content != two[1].content {
+            "content"
+        } else if two[0].access != two[1].access {
+            "owner, group or mode"
+        } else {
+            continue;
+        };
         return Err(Stop::refuse(format!(
-            "two roles want `{}` with different content",
+            "two roles want `{}` with different {difference}; build the bundles anew with one program",
             two[0].path
         )));
     }
@@ -309,4 +314,68 @@ pub fn differences(
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::node::system::recorded::Recorded;
+
+    fn access(mode: &str) -> Access {
+        serde_json::from_value(
+            serde_json::json!({"owner": "postgres", "group": "postgres", "mode": mode}),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn one_file_of_two_roles_has_one_content_and_one_access() {
+        let (narrow, wide) = (access("0640"), access("0644"));
+        let file = |access, content: &str| Wanted {
+            path: "/etc/shared",
+            place: "/etc/shared".into(),
+            access,
+            content: content.into(),
+            services: vec!["one".to_owned()],
+            is_certificate: false,
+            before_packages: false,
+        };
+        let mut same = vec![file(&narrow, "a"), file(&narrow, "a")];
+        one_each(&mut same).unwrap();
+        assert_eq!((same.len(), same[0].services.len()), (1, 2));
+        let refused = |first, second| {
+            let clash = one_each(&mut vec![first, second]);
+            clash.unwrap_err().to_string()
+        };
+        assert!(refused(file(&narrow, "a"), file(&narrow, "b")).contains("different content"));
+        assert!(refused(file(&narrow, "a"), file(&wide, "a")).contains("or mode"));
+    }
+
+    #[test]
+    fn a_link_is_not_the_folder_it_points_to() {
+        let (root, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(root.path());
+        let own = fs::metadata(root.path()).unwrap();
+        fs::create_dir(root.path().join("etc")).unwrap();
+        let account = |number| format!("postgres:x:{number}:{number}::/:\n");
+        fs::write(root.path().join("etc/passwd"), account(own.uid())).unwrap();
+        fs::write(root.path().join("etc/group"), account(own.gid())).unwrap();
+        let directory = Directory {
+            path: "/15".parse().unwrap(),
+            access: access("0755"),
+        };
+        let place = root.path().join("15");
+        let rights = Accounts::of(&host)
+            .unwrap()
+            .rights(&directory.access)
+            .unwrap();
+        durable::folder(&place, rights).unwrap();
+        assert_eq!(folder_difference(&host, &directory).unwrap(), None);
+        fs::rename(&place, root.path().join("elsewhere")).unwrap();
+        symlink("elsewhere", &place).unwrap();
+        let difference = folder_difference(&host, &directory).unwrap().unwrap();
+        assert!(difference.contains("is a link"), "{difference}");
+    }
 }
