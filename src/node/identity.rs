@@ -86,7 +86,6 @@ pub fn store(host: &Host) -> Result<(), Stop> {
     Ok(())
 }
 
-/// An identity that the tests of other modules use too.
 #[cfg(test)]
 pub mod tests {
     //! What it must take and refuse, and an identity for other modules' tests.
