@@ -28,6 +28,7 @@ fn three_hosts_at_once() {
         let client = Client::of(lab, release)?;
         a_committed_write_is_read_back(lab, &client)?;
         every_listener_goes_where_it_should(lab, &client, release)?;
+        patroni_accepts_its_settings(lab, &client)?;
         nothing_tried_to_leave(lab);
         who_has_no_certificate_is_refused(lab, &client, release)?;
         secrets_are_nowhere_they_should_not_be(lab, release)?;
@@ -100,6 +101,33 @@ fn every_listener_goes_where_it_should(
         );
     }
     the_statistics_page_wants_its_password(client, lab.cluster.vip, release)
+}
+
+/// What Patroni's own validator says, and what an operator's shell finds.
+fn patroni_accepts_its_settings(lab: &Lab, client: &Client) -> Result<(), Failure> {
+    let standbys = wait_standbys(client, 1, 1)?;
+    let name = standbys.asynchronous.first().ok_or("no such standby")?;
+    let host = lab.host(name);
+    let listed = host.run("bash -lc 'patronictl list -f json'")?;
+    for (node, _) in &lab.cluster.nodes {
+        assert!(
+            listed.contains(node.as_str()),
+            "patronictl lists {node}: {listed}"
+        );
+    }
+    // The validator wants Patroni's ports to be free and etcd to answer.
+    host.run("systemctl stop patroni")?;
+    let verdict = host.ask(
+        "setpriv --reuid=postgres --regid=postgres --init-groups \
+         /usr/local/lib/pgbundle/patroni --validate-config /etc/patroni/conf.d",
+    )?;
+    host.run("systemctl start patroni")?;
+    assert!(
+        verdict.is_success(),
+        "patroni accepts its settings: {verdict:?}"
+    );
+    wait_standbys(client, 1, 1)?;
+    Ok(())
 }
 
 fn carries_vip(host: &Host, vip: Ipv4Addr) -> bool {
