@@ -116,10 +116,26 @@ impl<'a> Locking<'a> {
         for warning in warnings {
             self.ui.warn(warning.to_string());
         }
+        self.warn_of_older(&lock);
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;
         Ok(lock)
+    }
+
+    /// A mirror that lags behind, or that someone holds back, serves an older
+    /// state that is signed all the same. A lock that cannot be read is
+    /// replaced, and has no date to compare with.
+    fn warn_of_older(&self, lock: &Lock) {
+        let Ok(Some(before)) = self.read() else {
+            return;
+        };
+        if lock.date < before.date {
+            self.ui.warn(format!(
+                "the mirrors serve a state of {}, older than the {} of the lock that this replaces",
+                lock.date, before.date
+            ));
+        }
     }
 
     fn indexes(&self, client: &Client) -> Result<Vec<VerifiedIndex>, Failure> {
@@ -135,6 +151,10 @@ impl<'a> Locking<'a> {
             keys,
             &transport,
             at,
+            &|mirror, why| {
+                let ui = self.ui;
+                ui.warn(format!("{mirror}: {why}; another mirror is taken"));
+            },
         )
         .map_err(|error| Failure::world(error.to_string()))?;
         for evidence in indexes.iter().flat_map(|index| &index.evidence) {

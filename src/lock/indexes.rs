@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::base::{Architecture, Epoch};
 use crate::profile::Profile;
 use crate::repo::Transport;
-use crate::repo::index::VerifiedIndex;
+use crate::repo::index::{IndexError, VerifiedIndex};
 use crate::repo::keyring::{FOLDERS, Keyring};
 use crate::repo::mirror::{Mirrors, SourceError};
 
@@ -14,6 +14,7 @@ use crate::repo::mirror::{Mirrors, SourceError};
 /// Certificates are looked for in `keys` first, then where distributions keep
 /// theirs. `at` is the moment at which keys and `Valid-Until` are judged: the
 /// caller's one look at the clock, or the lock's date when it is made again.
+/// `passed_over` is told of each mirror that does not serve, and why.
 pub fn read(
     profile: &Profile,
     architecture: &Architecture,
@@ -21,6 +22,7 @@ pub fn read(
     keys: Option<PathBuf>,
     transport: &dyn Transport,
     at: Epoch,
+    passed_over: &dyn Fn(&str, &IndexError),
 ) -> Result<Vec<VerifiedIndex>, SourceError> {
     let folders: Vec<_> = keys.into_iter().chain(FOLDERS.map(PathBuf::from)).collect();
     let pinned: Vec<_> = profile
@@ -31,7 +33,7 @@ pub fn read(
     let keyring = Keyring::find(&folders, &pinned);
     let mut indexes = Vec::new();
     for source in &profile.sources {
-        indexes.extend(mirrors.read(source, transport, &keyring, architecture, at)?);
+        indexes.extend(mirrors.read(source, transport, &keyring, architecture, at, passed_over)?);
     }
     Ok(indexes)
 }

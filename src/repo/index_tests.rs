@@ -186,7 +186,16 @@ fn tries_mirrors_in_order_and_names_each_that_failed() {
         machine: vec![],
     };
     let architecture = "amd64".parse().unwrap();
-    let read = |mirror: &Mirror| mirrors.read(&source, mirror, &keyring, &architecture, today());
+    let read = |mirror: &Mirror| {
+        mirrors.read(
+            &source,
+            mirror,
+            &keyring,
+            &architecture,
+            today(),
+            &|_, _| {},
+        )
+    };
     assert_eq!(read(&publish(ROOT, &key)).unwrap().len(), 1);
     let why = read(&Mirror::default()).unwrap_err().to_string();
     assert!(
@@ -208,6 +217,7 @@ fn says_which_key_is_missing_and_where_it_looked() {
         &keyring,
         &architecture,
         today(),
+        &|_, _| {},
     );
     let error = error.unwrap_err();
     assert!(matches!(error, SourceError::NoKey { .. }));

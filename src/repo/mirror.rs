@@ -70,7 +70,8 @@ impl Mirrors {
         candidates
     }
 
-    /// Reads a source from the first mirror whose suites are all in order.
+    /// Reads a source from the first mirror whose suites are all in order;
+    /// `passed_over` is told of those before it, and why.
     pub fn read(
         &self,
         source: &Source,
@@ -78,6 +79,7 @@ impl Mirrors {
         keyring: &Keyring,
         architecture: &Architecture,
         at: Epoch,
+        passed_over: &dyn Fn(&str, &IndexError),
     ) -> Result<Vec<VerifiedIndex>, SourceError> {
         let source_id = || source.id.clone();
         let certs = keyring
@@ -86,7 +88,7 @@ impl Mirrors {
                 source_id: source_id(),
                 source,
             })?;
-        let mut tried = Vec::new();
+        let mut tried: Vec<(String, IndexError)> = Vec::new();
         for mirror in self.candidates(source) {
             let reading = Reading {
                 transport,
@@ -96,7 +98,12 @@ impl Mirrors {
                 architecture,
             };
             match reading.source(source) {
-                Ok(indexes) => return Ok(indexes),
+                Ok(indexes) => {
+                    tried
+                        .iter()
+                        .for_each(|(mirror, why)| passed_over(mirror, why));
+                    return Ok(indexes);
+                }
                 Err(error) => tried.push((shown(&mirror), error)),
             }
         }

@@ -150,3 +150,36 @@ fn a_package_that_the_archive_lacks_is_named() {
     hint: the spec, the profile and the base image do not fit together as the archive stands now
     ");
 }
+
+#[test]
+fn a_mirror_that_is_passed_over_is_named() {
+    let tiny = Tiny::new();
+    let absent = format!("tiny=file://{}", tiny.path("absent").display());
+    let first = vec!["lock".to_owned(), "--mirror".to_owned(), absent];
+    let ran = tiny.run(&[first, tiny.cluster(), tiny.mirrors()].concat(), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let said = "absent/dists/one/InRelease is not there; another mirror is taken";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+}
+
+#[test]
+fn a_state_older_than_the_lock_it_replaces_is_told() {
+    let tiny = Tiny::new();
+    tiny.ask("lock", &[]).succeeded();
+    let path = tiny.path("demo.tiny-amd64.lock");
+    let newer = |line: &str| match line.starts_with("date = ") {
+        true => "date = \"2099-01-01T00:00:00Z\"\n".to_owned(),
+        false => format!("{line}\n"),
+    };
+    let lock = fs::read_to_string(&path).unwrap();
+    fs::write(&path, lock.lines().map(newer).collect::<String>()).unwrap();
+    let ran = tiny.ask("lock", &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("older than the 2099-01-01"),
+        "{}",
+        ran.stderr
+    );
+    let again = tiny.ask("lock", &[]);
+    assert!(!again.stderr.contains("older than"), "{}", again.stderr);
+}

@@ -73,8 +73,16 @@ impl MachineMirror {
             explicit: explicit.collect(),
             machine: vec![],
         };
-        indexes::read(profile, &amd64(), &mirrors, None, &Folder, self.at)
-            .unwrap_or_else(|error| panic!("{error}"))
+        indexes::read(
+            profile,
+            &amd64(),
+            &mirrors,
+            None,
+            &Folder,
+            self.at,
+            &|_, _| {},
+        )
+        .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
