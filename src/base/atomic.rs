@@ -103,14 +103,6 @@ impl AtomicFile {
     }
 }
 
-/// Removes a file; that there is none is no fault.
-pub fn remove_if_there(path: &Path) -> io::Result<()> {
-    match std::fs::remove_file(path) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(fault),
-        _ => Ok(()),
-    }
-}
-
 fn restore_mode(file: &File, mode: u32) -> io::Result<()> {
     let present = file.metadata()?.permissions().mode() & 0o7777;
     if present == mode {

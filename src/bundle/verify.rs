@@ -97,18 +97,12 @@ impl Expectations {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
     manifest: Manifest,
-    digest: Sha256,
 }
 
 impl Verified {
     /// The manifest, which its signer signed.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
-    }
-
-    /// Digest of the manifest's bytes.
-    pub fn manifest_digest(&self) -> Sha256 {
-        self.digest
     }
 }
 
@@ -244,10 +238,7 @@ impl Listed {
         is_expected(&manifest, expected)?;
         Ok(Self {
             missing: files_of(&manifest)?,
-            verified: Verified {
-                manifest,
-                digest: Sha256::of(document),
-            },
+            verified: Verified { manifest },
         })
     }
 

@@ -9,10 +9,10 @@ use crate::profile::Profile;
 use crate::repo::apt_sources;
 use crate::repo::base::BaseList;
 use crate::repo::mirror::Mirrors;
-use crate::repo::transport::{Transport, TransportError, shown};
+use crate::repo::transport::{Transport, TransportError};
 use crate::spec::Spec;
 use crate::store::http::{Client, HttpError, Options};
-use crate::store::place::Place;
+use crate::store::place::{Place, without_password};
 
 /// The folder of the building machine's own apt sources.
 const APT: &str = "/etc/apt";
@@ -56,7 +56,7 @@ pub struct ByClient<'a>(pub &'a Client);
 
 impl Transport for ByClient<'_> {
     fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
-        let url_shown = || shown(url);
+        let url_shown = || without_password(url);
         self.0
             .get(&Place::parse(url), limit)
             .map_err(|error| match error {

@@ -4,9 +4,10 @@
 use super::apt_sources::AptSource;
 use super::index::{IndexError, Reading, VerifiedIndex};
 use super::keyring::{Keyring, NoKey};
-use super::transport::{Transport, shown};
+use super::transport::Transport;
 use crate::base::{Architecture, Epoch};
 use crate::profile::Source;
+use crate::store::place::without_password;
 
 /// Where to look for mirrors, in this order.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +105,7 @@ impl Mirrors {
                         .for_each(|(mirror, why)| passed_over(mirror, why));
                     return Ok(indexes);
                 }
-                Err(error) => tried.push((shown(&mirror), error)),
+                Err(error) => tried.push((without_password(&mirror), error)),
             }
         }
         Err(SourceError::NoMirror {

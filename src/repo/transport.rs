@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use crate::store::place::without_password;
+
 /// Gets files from mirrors.
 pub trait Transport {
     /// The whole file at `url`, refused where it has more than `limit` bytes.
@@ -44,18 +46,6 @@ pub enum TransportError {
     },
 }
 
-/// An address as it may be shown: what stands before an `@` of its host may be a password.
-pub fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let host_end = rest.find('/').unwrap_or(rest.len());
-    match rest[..host_end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => url.to_owned(),
-    }
-}
-
 /// Mirrors that are folders of this machine (`file:` addresses).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Folder;
@@ -64,7 +54,7 @@ impl Transport for Folder {
     fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
         let Some(path) = url.strip_prefix("file:") else {
             return Err(TransportError::Scheme {
-                url: shown(url),
+                url: without_password(url),
                 schemes: "file:",
             });
         };
@@ -88,17 +78,5 @@ impl Transport for Folder {
             });
         }
         Ok(bytes)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shows_no_password() {
-        assert_eq!(shown("https://me:pa@ss@m.example/d"), "https://m.example/d");
-        assert_eq!(shown("http://m.example/a@b"), "http://m.example/a@b");
-        assert_eq!(shown("file:/srv/m"), "file:/srv/m");
     }
 }

@@ -214,14 +214,6 @@ impl Store {
         self.settle(file, sha256, size)
     }
 
-    /// Keeps a copy of a file, whatever its digest is.
-    pub fn put_file(&self, path: &Path) -> Result<Blob, StoreError> {
-        let open = || File::open(path).map_err(failed("open", path));
-        let (sha256, size) = Sha256::of_reader(open()?).map_err(failed("read", path))?;
-        let name = path.display().to_string();
-        self.put_expected(&name, open()?, sha256, size)
-    }
-
     /// Keeps what `reader` yields if it has that digest and size; no more
     /// than one byte beyond `size` is read.
     pub fn put_expected(

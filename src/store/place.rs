@@ -46,7 +46,8 @@ impl fmt::Display for Place {
     }
 }
 
-fn without_password(address: &str) -> String {
+/// An address as it may be shown: what stands before an `@` of its host may be a password.
+pub fn without_password(address: &str) -> String {
     let Some((scheme, rest)) = address.split_once("://") else {
         return address.to_owned();
     };
@@ -75,6 +76,19 @@ fn encoded(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_is_not_shown() {
+        assert_eq!(
+            without_password("https://me:pa@ss@m.example/d"),
+            "https://***@m.example/d"
+        );
+        assert_eq!(
+            without_password("http://m.example/a@b"),
+            "http://m.example/a@b"
+        );
+        assert_eq!(without_password("file:/srv/m"), "file:/srv/m");
+    }
 
     #[test]
     fn tells_addresses_from_folders() {

@@ -434,13 +434,11 @@ fn a_blob_altered_in_the_store_is_set_aside_and_fetched_anew() {
 }
 
 #[test]
-fn files_are_kept_by_what_they_hold() {
+fn bytes_are_kept_by_what_they_hold() {
     let bench = Bench::new();
-    let file = bench.folder.path().join("file");
-    fs::write(&file, &bench.content).unwrap();
-    let blob = bench.store.put_file(&file).unwrap();
+    let blob = bench.store.put(&bench.content).unwrap();
     assert_eq!(blob.sha256(), bench.expected().sha256);
-    assert_eq!(bench.store.put_file(&file).unwrap(), blob);
+    assert_eq!(bench.store.put(&bench.content).unwrap(), blob);
     let wrong = Sha256::of(b"other");
     let error = bench
         .store
