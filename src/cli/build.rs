@@ -67,6 +67,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         plan.profile.title,
         plan.architecture
     ));
+    let date = moment::fixed()?;
     let target = target(&arguments.out, &plan);
     is_writable(&target)?;
     let store = arguments.store.open()?;
@@ -93,7 +94,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         locked,
         blobs: &blobs,
         node_program,
-        date: moment::fixed()?.unwrap_or(found.date),
+        date: date.unwrap_or(found.date),
         media: arguments.media,
     };
     let composed = build::compose(&inputs, &mut identities)?;
@@ -172,10 +173,10 @@ fn node_program(arguments: &Arguments, store: &Store) -> Result<Blob, Failure> {
             .hint("`make node` builds it; `--node-program FILE` names it")
     })?;
     if !bytes.starts_with(b"\x7fELF") {
-        return Err(Failure::input(format!(
-            "{} is not a program (no ELF file)",
-            path.display()
-        )));
+        let message = format!("{} is not a program (no ELF file)", path.display());
+        return Err(Failure::input(message).hint(
+            "name the static `pgbundle-node` that `make node` builds: `--node-program FILE`",
+        ));
     }
     store
         .put(&bytes)

@@ -21,6 +21,7 @@ mod plan;
 mod profiles;
 mod report;
 mod store;
+mod text;
 mod ui;
 mod verify;
 
@@ -121,7 +122,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
-    let library = cluster::library(arguments.library);
+    let library = cluster::library(arguments.library)?;
     match arguments.verb {
         Verb::Init(arguments) => init::run(&arguments, ui),
         Verb::Plan(arguments) => plan::run(&arguments, &library, ui),
