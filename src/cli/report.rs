@@ -1,6 +1,7 @@
 //! Failures as the operator meets them: one message, where, what to do, exit code.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -58,11 +59,24 @@ impl Failure {
 
     /// A file or folder cannot be read or written.
     pub fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
+        let reason = match error.kind() {
+            ErrorKind::NotFound => "there is no such file".to_owned(),
+            ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
+            // What `read_to_string` says of bytes that are no UTF-8.
+            ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
         let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => Kind::Input,
+            ErrorKind::NotFound
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename => Kind::Input,
             _ => Kind::World,
         };
-        Self::plain(kind, format!("cannot {what} {}: {error}", path.display()))
+        Self::plain(kind, format!("cannot {what} {}: {reason}", path.display()))
     }
 
     /// Everything that is wrong with a document.

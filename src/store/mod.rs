@@ -83,7 +83,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// An exported store is not one.
-    #[error("{}: {reason}", path.display())]
+    #[error("{} {reason}", path.display())]
     NotAnExport {
         /// The file.
         path: PathBuf,
