@@ -20,6 +20,7 @@ use super::preflight;
 use super::stop::Stop;
 use super::system::Call;
 use super::units;
+use crate::base::atomic::flush_file_system;
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::seed::identity::Identity;
 
@@ -112,6 +113,8 @@ pub fn start_all(
     for service in others {
         start(host, service, &pending)?;
     }
+    // `systemctl enable` leaves its links to the kernel.
+    flush_file_system(&host.root)?;
     pending::clear(host)
 }
 
