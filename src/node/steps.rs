@@ -294,7 +294,10 @@ const SERVICES: Step = Step {
     name: "services",
     scope: Scope::Cluster,
     describe: |context| {
-        let mut lines = vec!["systemctl daemon-reload".to_owned()];
+        let mut lines = vec![
+            "systemctl daemon-reload".to_owned(),
+            "pgbundle-node clock   # nothing is started by a clock that is out of step".to_owned(),
+        ];
         for service in files::all_services(&context.bundles) {
             lines.push(format!("systemctl enable {}", service.unit));
             lines.push(format!("systemctl start --no-block {}", service.unit));
