@@ -112,13 +112,10 @@ impl Failure {
 
     /// Several messages of one kind.
     pub fn several(kind: Kind, messages: impl IntoIterator<Item = impl Display>) -> Self {
-        let part = |message: &dyn Display| Part::Plain {
-            message: message.to_string(),
-            hint: None,
-        };
+        let messages = messages.into_iter().map(|message| message.to_string());
         Self {
             kind,
-            parts: messages.into_iter().map(|message| part(&message)).collect(),
+            parts: messages.map(Part::plain).collect(),
         }
     }
 
@@ -133,10 +130,7 @@ impl Failure {
     fn plain(kind: Kind, message: String) -> Self {
         Self {
             kind,
-            parts: vec![Part::Plain {
-                message,
-                hint: None,
-            }],
+            parts: vec![Part::plain(message)],
         }
     }
 
@@ -161,6 +155,28 @@ impl Failure {
 }
 
 impl Part {
+    /// With what helps against a fault of the system, until somebody knows better.
+    fn plain(message: String) -> Self {
+        let code = |number: u8| message.contains(&format!("(os error {number})"));
+        // errno(3): ENOSPC and EDQUOT, EACCES and EPERM, EROFS.
+        let hint = if code(28) || code(122) {
+            "make room there, or name another place"
+        } else if code(13) || code(1) {
+            "see to whom it belongs and what its mode is, or name another place"
+        } else if code(30) {
+            "mount it so that it can be written, or name another place"
+        } else {
+            return Self::Plain {
+                message,
+                hint: None,
+            };
+        };
+        Self::Plain {
+            message,
+            hint: Some(hint.to_owned()),
+        }
+    }
+
     fn render(&self, renderer: &Renderer) -> String {
         match self {
             Self::Plain { message, hint } => render(renderer, message, None, hint.as_deref()),

@@ -47,7 +47,7 @@ pub fn export(blobs: &[Blob], out: &Path) -> Result<(), StoreError> {
 }
 
 fn not_written(out: &Path, error: crate::base::atomic::AtomicError) -> StoreError {
-    failed("write", out)(io::Error::other(error))
+    failed("write", out)(error.into())
 }
 
 fn write(blobs: &BTreeMap<Sha256, &Blob>, out: &mut impl Write) -> Result<(), CopyError> {

@@ -135,12 +135,17 @@ impl Tiny {
 
     /// The paths that a verb on the cluster needs, as arguments that hold from any folder.
     pub fn cluster(&self) -> Vec<String> {
+        let store = self.path("store").display().to_string();
+        [self.cluster_alone(), vec!["--store".to_owned(), store]].concat()
+    }
+
+    /// The same without the store.
+    pub fn cluster_alone(&self) -> Vec<String> {
         let path = |name: &str| self.path(name).display().to_string();
         let flag = |name: &str, value: String| [format!("--{name}"), value];
         [
             flag("library", path("")),
             flag("cluster", path("demo.toml")),
-            flag("store", path("store")),
         ]
         .concat()
     }
