@@ -230,19 +230,20 @@ fn summary(made: &Made, secrets: &Path, ui: &Ui) {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        use IdentityError::{Expired, Incomplete, Json, NotItsKey, OtherCluster};
-        match error {
-            Incomplete { .. }
-            | OtherCluster { .. }
-            | NotItsKey { .. }
-            | Expired { .. }
-            | Json { .. } => Self::input(error.to_string()),
+        let failure = match &error {
+            IdentityError::Folder(FolderError::System { path, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::file("open the folder of secrets", path, source)
+            }
             IdentityError::Folder(FolderError::System { .. } | FolderError::NotWritten(_))
             | IdentityError::Random(_)
             | IdentityError::Issue(_) => Self::world(error.to_string()),
-            IdentityError::Folder(_) | IdentityError::Key(_) | IdentityError::Certificate(_) => {
-                Self::input(error.to_string())
-            }
+            _ => Self::input(error.to_string()),
+        };
+        match error.advice() {
+            Some(advice) => failure.hint(advice),
+            None => failure,
         }
     }
 }

@@ -37,7 +37,8 @@ impl Sandbox {
         self.clean(Command::new(PROGRAM))
     }
 
-    fn clean(&self, mut command: Command) -> Command {
+    /// Any command, in the same clean room.
+    pub fn clean(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env_clear()

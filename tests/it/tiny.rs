@@ -227,7 +227,7 @@ fn settled(text: &str) -> String {
 
 fn settled_word(word: &str, after: &str) -> String {
     let hex = word.bytes().take_while(u8::is_ascii_hexdigit).count();
-    let is_size = [" bytes", " KiB", " B,", " B "]
+    let is_size = [" bytes", " KiB", " B,", " B ", " more"]
         .iter()
         .any(|unit| after.starts_with(unit));
     match hex {

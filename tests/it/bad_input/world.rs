@@ -67,7 +67,7 @@ fn nothing_changed(tiny: &Tiny) {
 }
 
 /// Below these no name is a temporary one.
-fn nothing_unfinished(folder: &Path) {
+pub(super) fn nothing_unfinished(folder: &Path) {
     let is_temporary = |name: &&String| name.split('/').any(|part| part.starts_with('.'));
     let tree = tree(folder);
     let left: Vec<_> = tree.keys().filter(is_temporary).collect();
