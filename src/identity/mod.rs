@@ -53,6 +53,7 @@ pub struct Identities {
     folder: Folder,
     cluster: ClusterRecord,
     ca_pem: String,
+    ca_valid_from: Epoch,
     ca_expires: Epoch,
     signer: SigningKey,
     passwords: Passwords,
@@ -95,6 +96,7 @@ impl Identities {
             cluster.store(&folder)?;
         }
         Ok(Self {
+            ca_valid_from: ca.not_before,
             ca_expires: ca.not_after,
             folder,
             cluster,
@@ -145,6 +147,13 @@ impl Identities {
     /// The keys and certificates of a node of the plan; none for another.
     pub fn node(&self, name: &NodeName) -> Option<&NodeSecrets> {
         self.nodes.get(name)
+    }
+
+    /// The moment from which all of a node's certificates, and the CA, are valid.
+    pub fn valid_from(&self, name: &NodeName) -> Epoch {
+        let own = self.nodes.get(name).into_iter().flat_map(NodeSecrets::all);
+        own.map(|(_, pair)| pair.valid_from)
+            .fold(self.ca_valid_from, Epoch::max)
     }
 
     /// The moment at which the first of a node's certificates, or the CA, expires.

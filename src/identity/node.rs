@@ -67,6 +67,8 @@ pub struct KeyPair {
     pub key: Secret,
     /// The certificate, PEM.
     pub certificate: String,
+    /// From when it is valid.
+    pub valid_from: Epoch,
     /// When it expires.
     pub expires: Epoch,
 }
@@ -138,11 +140,13 @@ impl Desk<'_> {
             return Ok(Some(kept));
         }
         let certificate = self.authority.issue(&request, &key, random)?;
+        let fields = x509::read(&file, &certificate)?;
         self.folder.write(&file, &certificate)?;
         Ok(Some(KeyPair {
             key: key.to_pem(),
             certificate,
-            expires: request.not_after,
+            valid_from: fields.not_before,
+            expires: fields.not_after,
         }))
     }
 
@@ -187,6 +191,7 @@ impl Desk<'_> {
             Verdict::Keep => Some(KeyPair {
                 key: key.to_pem(),
                 certificate: pem.expose().to_owned(),
+                valid_from: fields.not_before,
                 expires: fields.not_after,
             }),
         })

@@ -205,6 +205,8 @@ fn certificates_are_renewed_in_the_last_third_and_listed() {
     assert_eq!(certificates(&secrets, nodes, day(0)).unwrap(), made);
     let opened = open(folder.path(), &plan(), 600);
     assert_eq!(opened.expires(&nodes[0].name), day(600 + 825));
+    // A day early, for a host whose clock is kept in local time.
+    assert_eq!(opened.valid_from(&nodes[0].name), day(600 - 1));
     let renewed = certificates(&secrets, nodes, day(600)).unwrap();
     assert_eq!(renewed[1].days_left, 825);
     assert_ne!(renewed[1].serial, made[1].serial);
