@@ -9,7 +9,7 @@ use super::locking::Locking;
 use super::places::{MirrorArguments, SecretsArguments, StoreArguments};
 use super::report::{Failure, Kind};
 use super::ui::{Ui, human_size};
-use super::{ClusterArguments, cluster, fetching, lock, moment};
+use super::{ClusterArguments, cluster, fetching, lock, moment, proving};
 use crate::build::{self, BuildError, Inputs, Made, MadeFile};
 use crate::identity::folder::FolderError;
 use crate::identity::random::Kernel;
@@ -86,6 +86,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         .cover(&plan, &locking.bases)
         .map_err(|gaps| locking.stale(&gaps))?;
     let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
+    proving::prove(&locking, locked, &blobs)?;
     let secrets = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);

@@ -19,6 +19,7 @@ mod moment;
 mod places;
 mod plan;
 mod profiles;
+mod proving;
 mod report;
 mod store;
 mod text;
