@@ -86,11 +86,14 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         .cover(&plan, &locking.bases)
         .map_err(|gaps| locking.stale(&gaps))?;
     let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
-    proving::prove(&locking, locked, &blobs)?;
     let secrets = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);
+    let proved = proving::prove_once(&locking, locked, &blobs, &secrets)?;
     let mut identities = identities(&secrets, &plan, ui)?;
+    if let Some(lock) = proved {
+        identities.note_proof(lock)?;
+    }
     let inputs = Inputs {
         locked,
         blobs: &blobs,

@@ -3,24 +3,42 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
+use std::path::Path;
 
 use super::locking::Locking;
 use super::report::Failure;
 use super::text;
 use crate::base::Sha256;
 use crate::document::Fault;
+use crate::identity;
 use crate::lock::cover::LockedPlan;
 use crate::lock::prove::{self, Evidence, ProveError};
-use crate::lock::{LockedIndex, indexes};
+use crate::lock::{self, LockedIndex, indexes};
 use crate::store::Blob;
 
+/// Proves a lock unless that was done for the cluster with these secrets
+/// before; the digest to remember, where all of it was proved.
+pub fn prove_once(
+    locking: &Locking<'_>,
+    locked: LockedPlan<'_>,
+    blobs: &BTreeMap<Sha256, Blob>,
+    secrets: &Path,
+) -> Result<Option<Sha256>, Failure> {
+    let digest = Sha256::of(lock::text::write(locked.lock()).as_bytes());
+    if identity::proved_lock(secrets, &locking.plan.spec.cluster) == Some(digest) {
+        return Ok(None);
+    }
+    let is_whole = prove(locking, locked, blobs)?;
+    Ok(is_whole.then_some(digest))
+}
+
 /// Refuses a lock whose rows its own signed indexes do not have; says which
-/// signature nobody could check here.
+/// signature nobody could check here, and whether there was none such.
 pub fn prove(
     locking: &Locking<'_>,
     locked: LockedPlan<'_>,
     blobs: &BTreeMap<Sha256, Blob>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     let profile = &locking.plan.profile;
     let keyring = indexes::keyring(profile, locking.mirrors.keys.clone());
     let open = |row: &LockedIndex| {
@@ -40,7 +58,7 @@ pub fn prove(
             unchecked.join(", ")
         ));
     }
-    Ok(())
+    Ok(unchecked.is_empty())
 }
 
 fn refused(locking: &Locking<'_>, error: &ProveError) -> Failure {

@@ -195,6 +195,15 @@ fn a_row_and_its_stanza_edited_alike_are_not_what_was_signed() {
 }
 
 #[test]
+fn a_lock_that_was_proved_is_proved_again_once_it_is_edited() {
+    let tiny = Tiny::built();
+    tiny.build(&["--locked"]).succeeded();
+    edit_alike(&tiny, "15.14-0", "15.15-0");
+    let said = not_proved(&tiny);
+    assert!(said.contains("no package `postgresql-15`"), "{said}");
+}
+
+#[test]
 fn a_version_edited_alike_is_not_what_was_signed() {
     let tiny = Tiny::fetched();
     edit_alike(&tiny, "15.14-0", "15.15-0");
