@@ -69,7 +69,7 @@ impl Failure {
             ErrorKind::IsADirectory => "it is a folder".to_owned(),
             ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
             // What `read_to_string` says of bytes that are no UTF-8.
-            ErrorKind::InvalidData => "it is no text in UTF-8: save it as such".to_owned(),
+            ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
             ErrorKind::FileTooLarge => "it is far too large to be one".to_owned(),
             _ => error.to_string(),
         };

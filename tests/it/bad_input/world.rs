@@ -243,7 +243,7 @@ fn a_store_that_may_not_be_read_is_named() {
     exit code 3
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny (amd64)
     error: cannot create the folder [ROOT]/store/sha256: Permission denied (os error 13)
-    hint: see to whom it belongs and what its mode is, or name another place
+    hint: see to its rights and its disk, or name another: `--store DIR`
     ");
 }
 
