@@ -1,9 +1,13 @@
 //! What the host says of itself: a line a step on the console, and a report
 //! that people and programs can read.
+//!
+//! How long something took is told by a clock that nobody sets: this host's may
+//! be put right by years while it is waited for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -96,6 +100,10 @@ pub struct Narrator<'a> {
     host: &'a Host<'a>,
     report: Report,
     reminder: Reminder,
+    /// When the step began.
+    begun: Instant,
+    /// When each wait began, by what is waited for.
+    waiting: BTreeMap<String, Instant>,
 }
 
 impl<'a> Narrator<'a> {
@@ -117,6 +125,8 @@ impl<'a> Narrator<'a> {
             host,
             report,
             reminder: Reminder::default(),
+            begun: Instant::now(),
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -136,9 +146,15 @@ impl<'a> Narrator<'a> {
     pub fn begin(&mut self, step: &str) -> Result<(), Stop> {
         self.report.step = step.to_owned();
         self.report.since = self.host.now();
+        self.begun = Instant::now();
         self.report.state = State::Working;
-        self.report.waiting.clear();
+        self.forget_waits();
         self.save()
+    }
+
+    fn forget_waits(&mut self) {
+        self.report.waiting.clear();
+        self.waiting.clear();
     }
 
     /// A text on the console, under the current step's name.
@@ -175,9 +191,9 @@ impl<'a> Narrator<'a> {
             step,
             changed,
             at: self.host.now(),
-            seconds: self.host.seconds_since(self.report.since),
+            seconds: self.begun.elapsed().as_secs(),
         });
-        self.report.waiting.clear();
+        self.forget_waits();
         self.save()
     }
 
@@ -186,17 +202,21 @@ impl<'a> Narrator<'a> {
     pub fn waits(&mut self, mut waiting: Vec<Wait>) -> Result<(), Stop> {
         let known = std::mem::take(&mut self.report.waiting);
         for wait in &mut waiting {
-            let before = known.iter().find(|known| known.what == wait.what);
-            wait.since = before.map_or(wait.since, |before| before.since);
+            let told = known.iter().find(|known| known.what == wait.what);
+            wait.since = self.since(wait, told.map(|told| told.since));
         }
+        let step_since = ago(self.host.now(), self.begun.elapsed());
+        self.report.since = unless_set(self.report.since, step_since);
         let is_over = |known: &&Wait| !waiting.iter().any(|wait| wait.what == known.what);
         for wait in known.iter().filter(is_over) {
-            let seconds = self.host.seconds_since(wait.since);
+            let seconds = self.seconds_waited(wait);
             self.say(&format!(
                 "no longer waiting for {} ({seconds} s)",
                 wait.what
             ));
         }
+        self.waiting
+            .retain(|what, _| waiting.iter().any(|wait| wait.what == *what));
         for wait in &waiting {
             if self.reminder.is_due(&wait.to_string(), Instant::now()) {
                 self.announce(wait);
@@ -212,18 +232,30 @@ impl<'a> Narrator<'a> {
         if is_news { self.save() } else { Ok(()) }
     }
 
+    /// Since when this is waited for, on the clock as it stands now.
+    fn since(&mut self, wait: &Wait, told: Option<Epoch>) -> Epoch {
+        let begun = *self
+            .waiting
+            .entry(wait.what.clone())
+            .or_insert_with(Instant::now);
+        let since = ago(wait.since, begun.elapsed());
+        told.map_or(since, |told| unless_set(told, since))
+    }
+
+    fn seconds_waited(&self, wait: &Wait) -> u64 {
+        let begun = self.waiting.get(&wait.what);
+        begun.map_or(0, |begun| begun.elapsed().as_secs())
+    }
+
     fn announce(&self, wait: &Wait) {
-        let (since, seconds) = (
-            self.host.local(wait.since),
-            self.host.seconds_since(wait.since),
-        );
+        let (since, seconds) = (self.host.local(wait.since), self.seconds_waited(wait));
         self.say(&format!("{wait}, since {since} ({seconds} s)"));
         notify::status(&format!("{}: {wait}, since {since}", self.report.step));
     }
 
     /// The end: it serves, or it stopped.
     pub fn finish(&mut self, outcome: Result<(), &Stop>) -> Result<(), Stop> {
-        self.report.waiting.clear();
+        self.forget_waits();
         self.report.since = self.host.now();
         match outcome {
             Ok(()) => {
@@ -248,5 +280,50 @@ impl<'a> Narrator<'a> {
         bytes.push(b'\n');
         durable::write(&self.host.state("report.json"), &bytes, Rights::own(0o640))?;
         Ok(())
+    }
+}
+
+/// How long before `now`, as a time.
+fn ago(now: Epoch, elapsed: Duration) -> Epoch {
+    let elapsed = i64::try_from(elapsed.as_secs()).unwrap_or(0);
+    Epoch::from_seconds(now.seconds() - elapsed).unwrap_or(now)
+}
+
+/// What was told, unless the clock was set since: it is not another each second.
+fn unless_set(told: Epoch, since: Epoch) -> Epoch {
+    if (told.seconds() - since.seconds()).abs() <= 2 {
+        told
+    } else {
+        since
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::system::recorded::Recorded;
+
+    #[test]
+    fn a_wait_is_as_long_as_it_was_whatever_the_clock_says() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        let mut narrator = Narrator::new(&host);
+        let wait = |days: i64| {
+            vec![Wait {
+                what: "the right time".to_owned(),
+                of: "this host".to_owned(),
+                since: host.now().plus_days(days),
+                remedy: String::new(),
+            }]
+        };
+        narrator.waits(wait(-200)).unwrap();
+        let begun = narrator.report().waiting[0].since;
+        narrator.waits(wait(-200)).unwrap();
+        assert_eq!(narrator.report().waiting[0].since, begun);
+        // The clock was put right: the same wait, told by the clock that is right.
+        narrator.waits(wait(0)).unwrap();
+        let since = narrator.report().waiting[0].since;
+        assert!((host.now().seconds() - since.seconds()).abs() < 60);
+        assert_eq!(narrator.seconds_waited(&wait(0)[0]), 0);
     }
 }

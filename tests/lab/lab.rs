@@ -1,6 +1,7 @@
 //! A cluster's hosts on a network of their own, from which nothing leads out.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +15,7 @@ use crate::host::Host;
 use crate::network::{self, Network};
 use crate::server::Server;
 use crate::sink::Sink;
+use crate::vm::{self, Vm, Wiring};
 use crate::workspace::Workspace;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -28,6 +30,7 @@ pub struct Lab {
     workspace: Workspace,
     // Dropped in this order: hosts before the network that they are on.
     hosts: Vec<Host>,
+    machine: Option<Vm>,
     sink: Option<Sink>,
     server: Option<Server>,
     network: Network,
@@ -45,6 +48,7 @@ impl Lab {
         let mut lab = Self {
             sink: Some(Sink::open(&network, cluster.gateway.addr())?),
             hosts: Vec::new(),
+            machine: None,
             server: None,
             story: story.to_owned(),
             cluster,
@@ -66,6 +70,37 @@ impl Lab {
             self.hosts.push(host);
         }
         Ok(())
+    }
+
+    /// Adds a virtual machine, off and never booted; `medium` is its seed's ISO.
+    pub fn add_machine(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        medium: &Path,
+    ) -> Result<(), Failure> {
+        let image = vm::image(&self.workspace.folder.join("base"))?;
+        let wiring = Wiring {
+            namespace: self.network.path(),
+            tap: self.network.tap(address)?,
+            medium: medium.to_owned(),
+        };
+        let machine = format!("{}-{name}", self.run);
+        let folder = self.folder.join(name);
+        self.machine = Some(Vm::create(name, address, &machine, folder, image, wiring)?);
+        Ok(())
+    }
+
+    /// The virtual machine.
+    pub fn machine(&self) -> &Vm {
+        let machine = self.machine.as_ref();
+        machine.expect("the story added a machine before it asked for it")
+    }
+
+    /// The virtual machine, to be changed.
+    pub fn machine_mut(&mut self) -> &mut Vm {
+        let machine = self.machine.as_mut();
+        machine.expect("the story added a machine before it asked for it")
     }
 
     /// A folder of this run, gone when the lab ends.
@@ -184,12 +219,16 @@ impl Lab {
         for host in &mut self.hosts {
             host.keep_logs(&folder.join(&host.name))?;
         }
+        if let Some(machine) = &mut self.machine {
+            machine.keep_logs(&folder.join(&machine.name))?;
+        }
         eprintln!("lab: the hosts' logs are in {}", folder.display());
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Failure> {
         self.hosts.clear();
+        self.machine = None;
         self.sink = None;
         self.server = None;
         network::remove_named(&format!("{}-", self.run))?;

@@ -23,6 +23,8 @@ mod sink;
 mod stories;
 mod tampering;
 mod up;
+mod vm;
+mod vm_stories;
 mod waiting;
 mod workspace;
 

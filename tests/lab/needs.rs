@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 
 /// Programs, with the Debian package that carries each.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 15] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("apt-get", "apt"),
@@ -18,6 +18,8 @@ const PROGRAMS: [(&str, &str); 13] = [
     ("curl", "curl"),
     ("openssl", "openssl"),
     ("journalctl", "systemd"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("chroot", "coreutils"),
 ];
 
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];

@@ -56,6 +56,14 @@ impl Network {
         Ok(path(name))
     }
 
+    /// A TAP interface in the bridge's own namespace, plugged into it, for an emulator.
+    pub fn tap(&self, address: Ipv4Addr) -> Result<String, Failure> {
+        let tap = format!("tap{}", address.octets()[3]);
+        self.ip(&["tuntap", "add", "dev", &tap, "mode", "tap"])?;
+        self.ip(&["link", "set", &tap, "master", "br0", "up"])?;
+        Ok(tap)
+    }
+
     /// Runs `ip` in the bridge's namespace.
     pub fn ip(&self, arguments: &[&str]) -> Result<String, Failure> {
         run(command_in(&self.path(), "ip").args(arguments))
