@@ -171,8 +171,7 @@ fn it_serves(machine: &Vm) -> Result<(), Failure> {
     })?;
     assert_eq!(report["state"], "serving", "{report}");
     machine.run("/usr/local/sbin/pgbundle-node status")?;
-    let health = machine.run("bash -lc 'etcdctl endpoint health --cluster'")?;
-    println!("{health}");
+    machine.run("bash -lc 'etcdctl endpoint health'")?;
     Ok(())
 }
 
