@@ -67,7 +67,7 @@ pub struct Wait {
     pub what: String,
     /// Of whom: an address, a unit, a place.
     pub of: String,
-    /// Since when.
+    /// Since when; the narrator puts it right.
     pub since: Epoch,
     /// What somebody can do about it.
     #[serde(default)]
@@ -201,12 +201,14 @@ impl<'a> Narrator<'a> {
     /// answer changes, each minute, and when it is over; the report always.
     pub fn waits(&mut self, mut waiting: Vec<Wait>) -> Result<(), Stop> {
         let known = std::mem::take(&mut self.report.waiting);
+        let now = self.host.now();
         for wait in &mut waiting {
+            let begun = self.waiting.entry(wait.what.clone());
+            let elapsed = begun.or_insert_with(Instant::now).elapsed();
             let told = known.iter().find(|known| known.what == wait.what);
-            wait.since = self.since(wait, told.map(|told| told.since));
+            wait.since = since(told.map(|told| told.since), now, elapsed);
         }
-        let step_since = ago(self.host.now(), self.begun.elapsed());
-        self.report.since = unless_set(self.report.since, step_since);
+        self.report.since = since(Some(self.report.since), now, self.begun.elapsed());
         let is_over = |known: &&Wait| !waiting.iter().any(|wait| wait.what == known.what);
         for wait in known.iter().filter(is_over) {
             let seconds = self.seconds_waited(wait);
@@ -230,16 +232,6 @@ impl<'a> Narrator<'a> {
             State::Waiting
         };
         if is_news { self.save() } else { Ok(()) }
-    }
-
-    /// Since when this is waited for, on the clock as it stands now.
-    fn since(&mut self, wait: &Wait, told: Option<Epoch>) -> Epoch {
-        let begun = *self
-            .waiting
-            .entry(wait.what.clone())
-            .or_insert_with(Instant::now);
-        let since = ago(wait.since, begun.elapsed());
-        told.map_or(since, |told| unless_set(told, since))
     }
 
     fn seconds_waited(&self, wait: &Wait) -> u64 {
@@ -283,19 +275,13 @@ impl<'a> Narrator<'a> {
     }
 }
 
-/// How long before `now`, as a time.
-fn ago(now: Epoch, elapsed: Duration) -> Epoch {
+/// Since when something lasts, on the clock as it stands now: what was told
+/// before, unless the clock was set meanwhile. It is not another each second.
+fn since(told: Option<Epoch>, now: Epoch, elapsed: Duration) -> Epoch {
     let elapsed = i64::try_from(elapsed.as_secs()).unwrap_or(0);
-    Epoch::from_seconds(now.seconds() - elapsed).unwrap_or(now)
-}
-
-/// What was told, unless the clock was set since: it is not another each second.
-fn unless_set(told: Epoch, since: Epoch) -> Epoch {
-    if (told.seconds() - since.seconds()).abs() <= 2 {
-        told
-    } else {
-        since
-    }
+    let since = Epoch::from_seconds(now.seconds() - elapsed).unwrap_or(now);
+    let is_near = |told: &Epoch| (told.seconds() - since.seconds()).abs() <= 2;
+    told.filter(is_near).unwrap_or(since)
 }
 
 #[cfg(test)]
@@ -305,25 +291,34 @@ mod tests {
 
     #[test]
     fn a_wait_is_as_long_as_it_was_whatever_the_clock_says() {
+        let at = |seconds: i64| Epoch::from_seconds(1_800_000_000 + seconds).unwrap();
+        let minute = Duration::from_secs(60);
+        assert_eq!(since(None, at(0), Duration::ZERO), at(0));
+        // Told to the second, and not anew for a second that was rounded away.
+        assert_eq!(since(Some(at(0)), at(61), minute), at(0));
+        // Put right by a year, and back by an hour.
+        assert_eq!(since(Some(at(0)), at(31_536_060), minute), at(31_536_000));
+        assert_eq!(since(Some(at(0)), at(-3_540), minute), at(-3_600));
+    }
+
+    #[test]
+    fn what_is_waited_for_on_and_on_is_waited_for_since_the_first_time() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         let host = system.host(folder.path());
         let mut narrator = Narrator::new(&host);
-        let wait = |days: i64| {
-            vec![Wait {
-                what: "the right time".to_owned(),
-                of: "this host".to_owned(),
-                since: host.now().plus_days(days),
-                remedy: String::new(),
-            }]
+        let wait = |of: &str| Wait {
+            what: "the right time".to_owned(),
+            of: of.to_owned(),
+            since: host.now().plus_days(-200),
+            remedy: String::new(),
         };
-        narrator.waits(wait(-200)).unwrap();
-        let begun = narrator.report().waiting[0].since;
-        narrator.waits(wait(-200)).unwrap();
-        assert_eq!(narrator.report().waiting[0].since, begun);
-        // The clock was put right: the same wait, told by the clock that is right.
-        narrator.waits(wait(0)).unwrap();
+        narrator.waits(vec![wait("this host")]).unwrap();
         let since = narrator.report().waiting[0].since;
         assert!((host.now().seconds() - since.seconds()).abs() < 60);
-        assert_eq!(narrator.seconds_waited(&wait(0)[0]), 0);
+        narrator.waits(vec![wait("a time server")]).unwrap();
+        assert_eq!(narrator.report().waiting[0].since, since);
+        assert!(narrator.seconds_waited(&wait("")) < 60);
+        narrator.waits(Vec::new()).unwrap();
+        assert!(narrator.waiting.is_empty());
     }
 }
