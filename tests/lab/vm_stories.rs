@@ -17,7 +17,8 @@ const SPEC: &str = include_str!("vm/cluster.toml");
 const MACHINE: &str = "vm-1";
 const BOXES: [&str; 2] = ["box-2", "box-3"];
 /// Under software emulation, on a machine that does something else, too.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(480);
+const SOON: Duration = Duration::from_secs(60);
 const HOUR: i64 = 3_600;
 
 /// The seed's ISO is all that the machine is given. Its clock is wrong in every
@@ -107,7 +108,8 @@ fn wait_report(machine: &Vm, what: &str, is: impl Fn(&Value) -> bool) -> Result<
     })
 }
 
-/// Waits until the machine waits for something of which `words` are said.
+/// Waits until the machine waits for the right time, which `words` are part of, and says so
+/// in the report, on the console and to who asks.
 fn wait_waiting(machine: &Vm, words: &str) -> Result<Value, Failure> {
     let what = format!("{} waits: {words}", machine.name);
     let is_waiting = |report: &Value| {
@@ -118,16 +120,16 @@ fn wait_waiting(machine: &Vm, words: &str) -> Result<Value, Failure> {
         is_waiting(&report),
         "it waits and does not refuse: {report}"
     );
-    for said in [
-        machine.console(),
-        machine.ask("/usr/local/sbin/pgbundle-node status")?.out,
-    ] {
-        let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(
-            said.contains("waiting for the right time")
-                || said.contains("waits for the right time"),
-            "it says so: {said}"
-        );
+    wait_until("the console says so", SOON, || {
+        let console = machine.console();
+        let says = |line: &str| line.contains("waiting for the right time") && line.contains(words);
+        let is_said = console.lines().any(says);
+        is_said.then_some(()).ok_or_else(|| console.into())
+    })?;
+    let status = machine.ask("/usr/local/sbin/pgbundle-node status")?;
+    assert_eq!(status.code, 1, "not yet: {status:?}");
+    for part in ["waits for the right time", words, "to do  set the clock"] {
+        assert!(status.out.contains(part), "{part} in {status:?}");
     }
     Ok(report)
 }
