@@ -158,7 +158,14 @@ impl Desk<'_> {
     ) -> Result<SigningKey, IdentityError> {
         let file = purpose.file(&node.name, "key");
         if let Some(pem) = self.folder.read(&file)? {
-            return Ok(SigningKey::from_pem(&file, &pem)?);
+            return Ok(SigningKey::from_pem(&self.folder.shown(&file), &pem)?);
+        }
+        let certificate = purpose.file(&node.name, "pem");
+        if self.folder.read(&certificate)?.is_some() {
+            return Err(IdentityError::LostKey {
+                key: self.folder.at(&file),
+                certificate: self.folder.at(&certificate),
+            });
         }
         let key = draw_key(random)?;
         self.folder.write(&file, key.to_pem().expose())?;
@@ -172,7 +179,7 @@ impl Desk<'_> {
         key: &SigningKey,
         request: &Request,
     ) -> Result<Option<KeyPair>, IdentityError> {
-        let fields = x509::read(file, pem.expose())?;
+        let fields = x509::read(&self.folder.shown(file), pem.expose())?;
         let wanted = Wanted {
             subjects: &request.subjects,
             public_key: &key.public().to_der(),

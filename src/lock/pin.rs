@@ -12,7 +12,7 @@ use crate::repo::index::VerifiedIndex;
 use crate::repo::package::PackageError;
 use crate::solve::SolveError;
 
-mod close;
+pub mod close;
 mod row;
 pub use row::RowError;
 

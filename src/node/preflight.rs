@@ -8,6 +8,7 @@ use super::clock;
 use super::facts;
 use super::files::{self, all_services};
 use super::host::Host;
+use super::installing::{self, Left};
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::packages::{self, PackageManager, names};
@@ -218,7 +219,7 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
     };
     let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
-    if !packages::unfinished(host)?.is_empty() {
+    if installing::left(host)? != Left::Whole || !packages::unfinished(host)?.is_empty() {
         // Cut off in the middle of a transaction that was simulated before it began.
         return Ok(Vec::new());
     }

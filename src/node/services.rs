@@ -18,6 +18,7 @@ use super::pending::{self, Pending};
 use super::stop::Stop;
 use super::system::Call;
 use super::units;
+use crate::base::atomic::flush_file_system;
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::seed::identity::Identity;
 
@@ -107,6 +108,8 @@ pub fn start_all(
     for service in others {
         start(host, service, &pending)?;
     }
+    // `systemctl enable` leaves its links to the kernel.
+    flush_file_system(&host.root)?;
     pending::clear(host)
 }
 

@@ -19,12 +19,23 @@ pub struct Lowered<'p, 'a> {
     pub packages: Vec<&'p Package<'a>>,
 }
 
+/// What becomes of the base's older packages from the same source as a package to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Siblings {
+    /// They are upgraded with it, as apt does since 2.6 (`APT::Get::Upgrade-By-Source-Package`):
+    /// what was built and tested together stays together, whatever its relations allow.
+    Upgraded,
+    /// They stay, unless something needs them newer.
+    Left,
+}
+
 /// Lowers what installing `roots` on `base` from `listed` can touch.
 pub fn lower<'p, 'a>(
     base: &'p PackageSet<'a>,
     listed: &'p PackageSet<'a>,
     roots: &'p [&'p str],
     architecture: &'p str,
+    siblings: Siblings,
 ) -> Result<Lowered<'p, 'a>, PackageError> {
     let mut work = Lowering {
         base,
@@ -35,7 +46,11 @@ pub fn lower<'p, 'a>(
             packages: Vec::new(),
         },
         slots: HashMap::new(),
+        siblings: HashMap::new(),
     };
+    if siblings == Siblings::Upgraded {
+        work.note_siblings();
+    }
     for package in base.all() {
         work.slot(package.name);
     }
@@ -59,6 +74,8 @@ struct Lowering<'p, 'a> {
     architecture: &'p str,
     lowered: Lowered<'p, 'a>,
     slots: HashMap<&'p str, Vec<Id>>,
+    // What the base has older than listed, by the source of the newer one.
+    siblings: HashMap<(&'a str, &'a str), Vec<&'p str>>,
 }
 
 impl<'p, 'a> Lowering<'p, 'a> {
@@ -107,10 +124,40 @@ impl<'p, 'a> Lowering<'p, 'a> {
                     requirements.push(self.requirement(text, &wanted)?);
                 }
             }
+            requirements.extend(self.siblings_of(next));
             self.lowered.model.solvables[next].requirements = requirements;
             next += 1;
         }
         Ok(())
+    }
+
+    fn note_siblings(&mut self) {
+        for have in self.base.all() {
+            let newest = self.listed.newest(have.name);
+            if let Some(newest) = newest.filter(|newest| newest.version > have.version) {
+                let siblings = self.siblings.entry(newest.source()).or_default();
+                siblings.push(have.name);
+            }
+        }
+    }
+
+    fn siblings_of(&mut self, place: usize) -> Vec<Requirement> {
+        let package = self.lowered.packages[place];
+        if self.lowered.model.solvables[place].installed {
+            return Vec::new();
+        }
+        let names = self.siblings.get(&package.source()).cloned();
+        let names = names.unwrap_or_default().into_iter();
+        let others = names.filter(|name| *name != package.name);
+        let upgrade = |name| {
+            let newest = self.slot(name).pop().expect("it is in the base and listed");
+            Requirement {
+                text: format!("{name} of the same source"),
+                candidates: vec![newest],
+                shortfall: None,
+            }
+        };
+        others.map(upgrade).collect()
     }
 
     fn requirement(

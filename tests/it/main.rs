@@ -2,14 +2,16 @@
 
 mod archive;
 mod archive_mirror;
-mod bad_archives;
+mod bad_input;
 mod build;
+mod chance;
 mod cli;
 mod flipped_bits;
 mod identity;
 mod lock;
 mod node;
 mod offline;
+mod oracle_apt;
 mod oracles;
 mod plain_files;
 mod render;
@@ -17,7 +19,7 @@ mod reproducible;
 mod sample;
 mod seal;
 mod seed;
-mod spec;
+mod server;
 mod store;
 mod support;
 mod tiny;

@@ -4,10 +4,11 @@ use std::env;
 use std::path::Path;
 
 /// Programs, with the Debian package that carries each.
-const PROGRAMS: [(&str, &str); 15] = [
+const PROGRAMS: &[(&str, &str)] = &[
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("apt-get", "apt"),
+    ("apt-ftparchive", "apt-utils"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
@@ -64,7 +65,7 @@ fn missing() -> Vec<String> {
             "root: containers, namespaces and loop devices need it (sudo -E make test)".into(),
         );
     }
-    for (program, package) in PROGRAMS {
+    for &(program, package) in PROGRAMS {
         if !FOLDERS
             .iter()
             .any(|folder| Path::new(folder).join(program).exists())
