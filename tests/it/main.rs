@@ -12,6 +12,7 @@ mod lock;
 mod node;
 mod offline;
 mod oracle_apt;
+mod oracle_dpkg;
 mod oracles;
 mod plain_files;
 mod render;
