@@ -14,6 +14,7 @@ mod offline;
 mod oracle_apt;
 mod oracle_dpkg;
 mod oracles;
+mod parsers;
 mod plain_files;
 mod render;
 mod reproducible;
