@@ -25,3 +25,4 @@ mod spec;
 mod store;
 mod support;
 mod tiny;
+mod written_again;
