@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::fs::{Access, access};
 
 use super::locking::Locking;
 use super::places::{MirrorArguments, SecretsArguments, StoreArguments};
@@ -10,6 +11,7 @@ use super::report::{Failure, Kind};
 use super::ui::{Ui, human_size};
 use super::{ClusterArguments, cluster, fetching, lock, moment};
 use crate::build::{self, BuildError, Inputs, Made, MadeFile};
+use crate::identity::folder::FolderError;
 use crate::identity::random::Kernel;
 use crate::identity::{Identities, IdentityError};
 use crate::library::Library;
@@ -65,6 +67,8 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         plan.profile.title,
         plan.architecture
     ));
+    let target = target(&arguments.out, &plan);
+    is_writable(&target)?;
     let store = arguments.store.open()?;
     let node_program = node_program(arguments, &store)?;
     let locking = Locking::new(
@@ -93,12 +97,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         media: arguments.media,
     };
     let composed = build::compose(&inputs, &mut identities)?;
-    let made = build::write(
-        &composed,
-        &inputs,
-        &identities,
-        &target(&arguments.out, &plan),
-    )?;
+    let made = build::write(&composed, &inputs, &identities, &target)?;
     summary(&made, &secrets, ui);
     Ok(())
 }
@@ -122,6 +121,30 @@ fn target(out: &Path, plan: &Plan) -> PathBuf {
         "{}-{}-{}",
         plan.spec.cluster, plan.profile.name, plan.architecture
     ))
+}
+
+/// Asked first: nobody wants to hear of it when everything was fetched.
+fn is_writable(target: &Path) -> Result<(), Failure> {
+    let above = target.ancestors().skip(1);
+    let above = above.map(|path| match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    });
+    let Some(standing) = above
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok())
+    else {
+        return Ok(());
+    };
+    let refuse = |reason: String| {
+        Failure::world(format!("cannot write to {}: {reason}", standing.display()))
+            .hint("name another folder: `--out DIR`")
+    };
+    if !standing.is_dir() {
+        return Err(refuse("it is no folder".to_owned()));
+    }
+    access(standing, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| refuse(std::io::Error::from(error).to_string()))
 }
 
 fn identities(folder: &Path, plan: &Plan, ui: &Ui) -> Result<Identities, Failure> {
@@ -207,17 +230,20 @@ fn summary(made: &Made, secrets: &Path, ui: &Ui) {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        use IdentityError::{Expired, Incomplete, Json, NotItsKey, OtherCluster};
-        match error {
-            Incomplete { .. }
-            | OtherCluster { .. }
-            | NotItsKey { .. }
-            | Expired { .. }
-            | Json { .. } => Self::input(error.to_string()),
-            IdentityError::Folder(_) | IdentityError::Key(_) | IdentityError::Certificate(_) => {
-                Self::input(error.to_string())
+        let failure = match &error {
+            IdentityError::Folder(FolderError::System { path, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::file("open the folder of secrets", path, source)
             }
-            IdentityError::Random(_) | IdentityError::Issue(_) => Self::world(error.to_string()),
+            IdentityError::Folder(FolderError::System { .. } | FolderError::NotWritten(_))
+            | IdentityError::Random(_)
+            | IdentityError::Issue(_) => Self::world(error.to_string()),
+            _ => Self::input(error.to_string()),
+        };
+        match error.advice() {
+            Some(advice) => failure.hint(advice),
+            None => failure,
         }
     }
 }

@@ -43,7 +43,7 @@ pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Fai
                 Unservable::Architecture { .. } | Unservable::Component { .. } => None,
             },
             label: String::new(),
-            hint: None,
+            hint: Some(what_to_do(&fault).to_owned()),
         };
         Failure::document(
             path.as_str(),
@@ -51,6 +51,21 @@ pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Fai
             faults.into_iter().map(fault).collect(),
         )
     })
+}
+
+fn what_to_do(fault: &Unservable) -> &'static str {
+    match fault {
+        Unservable::Major { .. } => {
+            "choose one that it has, or a profile that has this one: see `pgbundle profiles`"
+        }
+        Unservable::Base { .. } => {
+            "name one that it has, or add yours to a profile with `[[base]]` (`pgbundle base capture` writes its list)"
+        }
+        Unservable::Architecture { .. } => "say `--architecture` with one that it knows",
+        Unservable::Component { .. } => {
+            "a profile of your own must have `[components.…]` for it: see the one that it extends"
+        }
+    }
 }
 
 fn profile(

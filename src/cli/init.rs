@@ -30,8 +30,11 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         .hint("name another file: `pgbundle init other.toml`"),
         _ => Failure::file("write", path, &error),
     })?;
-    file.write_all(TEMPLATE.as_bytes())
-        .map_err(|error| Failure::file("write", path, &error))?;
+    file.write_all(TEMPLATE.as_bytes()).map_err(|error| {
+        // Half of it would stand in the way of the next try; what cannot be removed is told then.
+        drop(std::fs::remove_file(path));
+        Failure::file("write", path, &error)
+    })?;
     ui.say(format!(
         "wrote {}: set the names and addresses of your hosts in it,",
         path.display()

@@ -15,7 +15,8 @@ use crate::lock::cover::Gap;
 use crate::lock::{Lock, indexes, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
-use crate::repo::index::VerifiedIndex;
+use crate::repo::index::{IndexError, VerifiedIndex};
+use crate::repo::mirror::SourceError;
 use crate::spec::PlainFile;
 use crate::store::Store;
 use crate::store::http::Client;
@@ -70,9 +71,10 @@ impl<'a> Locking<'a> {
     pub fn read(&self) -> Result<Option<Lock>, Failure> {
         let path = self.path();
         match std::fs::read_to_string(&path) {
-            Ok(found) => text::read(&found)
-                .map(Some)
-                .map_err(|error| Failure::input(format!("{}: {error}", path.display()))),
+            Ok(found) => text::read(&found).map(Some).map_err(|error| {
+                let fault = error.fault(&found);
+                Failure::document(path.display().to_string(), &found, vec![fault])
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::file("read the lock", &path, &error)),
         }
@@ -156,7 +158,7 @@ impl<'a> Locking<'a> {
                 ui.warn(format!("{mirror}: {why}; another mirror is taken"));
             },
         )
-        .map_err(|error| Failure::world(error.to_string()))?;
+        .map_err(unreadable)?;
         for evidence in indexes.iter().flat_map(|index| &index.evidence) {
             self.store
                 .put(&evidence.bytes)
@@ -199,10 +201,26 @@ pub fn plain_place(spec: &Path, file: &PlainFile) -> Place {
     Place::Folder(spec.parent().unwrap_or(Path::new("")).join(&file.from))
 }
 
+/// No mirror serves a source rightly. What came and was wrong is not a matter of trying again.
+fn unreadable(error: SourceError) -> Failure {
+    let failure = Failure::world(error.to_string());
+    let SourceError::NoMirror { source_id, tried } = error else {
+        return failure.hint("install the distribution's archive keyring package (such as debian-archive-keyring), or name a folder that holds the certificate: `--keys DIR`");
+    };
+    let is_absent = |(_, why): &(String, IndexError)| matches!(why, IndexError::Transport(_));
+    failure.hint(if tried.is_empty() {
+        format!("name one: `--mirror {source_id}=URL`")
+    } else if tried.iter().all(is_absent) {
+        format!("see to the network, or name another mirror: `--mirror {source_id}=URL`")
+    } else {
+        format!("nothing of it was taken: try again later, or name another mirror: `--mirror {source_id}=URL`")
+    })
+}
+
 fn unlockable(error: pin::PinError) -> Failure {
     let failure = Failure::several(Kind::No, [&error]);
     match error {
-        pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now"),
+        pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now: see to the packages that the profile asks for, or name a mirror that has them"),
         _ => failure,
     }
 }

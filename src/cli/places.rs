@@ -32,7 +32,7 @@ impl StoreArguments {
 }
 
 /// Mirrors and keys.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct MirrorArguments {
     /// A mirror to try first for a source of the profile, as `debian=https://mirror.example/debian`
     /// (may be given again)
@@ -51,6 +51,23 @@ pub struct MirrorArguments {
     /// CA certificates (PEM) for https mirrors, instead of the public ones
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+
+    /// How long a mirror may be silent before it is tried again; after four tries it is given up
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub stall: u16,
+}
+
+/// Nobody named: no mirror, no key, and a client that asks nobody.
+impl Default for MirrorArguments {
+    fn default() -> Self {
+        Self {
+            mirror: Vec::new(),
+            mirrors: None,
+            keys: None,
+            ca_file: None,
+            stall: 30,
+        }
+    }
 }
 
 fn mirror(text: &str) -> Result<(String, String), String> {

@@ -1,6 +1,7 @@
 //! Failures as the operator meets them: one message, where, what to do, exit code.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -58,11 +59,24 @@ impl Failure {
 
     /// A file or folder cannot be read or written.
     pub fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
+        let reason = match error.kind() {
+            ErrorKind::NotFound => "there is no such file".to_owned(),
+            ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
+            // What `read_to_string` says of bytes that are no UTF-8.
+            ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+            _ => error.to_string(),
+        };
         let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => Kind::Input,
+            ErrorKind::NotFound
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename => Kind::Input,
             _ => Kind::World,
         };
-        Self::plain(kind, format!("cannot {what} {}: {error}", path.display()))
+        Self::plain(kind, format!("cannot {what} {}: {reason}", path.display()))
     }
 
     /// Everything that is wrong with a document.
@@ -98,13 +112,10 @@ impl Failure {
 
     /// Several messages of one kind.
     pub fn several(kind: Kind, messages: impl IntoIterator<Item = impl Display>) -> Self {
-        let part = |message: &dyn Display| Part::Plain {
-            message: message.to_string(),
-            hint: None,
-        };
+        let messages = messages.into_iter().map(|message| message.to_string());
         Self {
             kind,
-            parts: messages.into_iter().map(|message| part(&message)).collect(),
+            parts: messages.map(Part::plain).collect(),
         }
     }
 
@@ -119,10 +130,7 @@ impl Failure {
     fn plain(kind: Kind, message: String) -> Self {
         Self {
             kind,
-            parts: vec![Part::Plain {
-                message,
-                hint: None,
-            }],
+            parts: vec![Part::plain(message)],
         }
     }
 
@@ -147,6 +155,28 @@ impl Failure {
 }
 
 impl Part {
+    /// With what helps against a fault of the system, until somebody knows better.
+    fn plain(message: String) -> Self {
+        let code = |number: u8| message.contains(&format!("(os error {number})"));
+        // errno(3): ENOSPC and EDQUOT, EACCES and EPERM, EROFS.
+        let hint = if code(28) || code(122) {
+            "make room there, or name another place"
+        } else if code(13) || code(1) {
+            "see to whom it belongs and what its mode is, or name another place"
+        } else if code(30) {
+            "mount it so that it can be written, or name another place"
+        } else {
+            return Self::Plain {
+                message,
+                hint: None,
+            };
+        };
+        Self::Plain {
+            message,
+            hint: Some(hint.to_owned()),
+        }
+    }
+
     fn render(&self, renderer: &Renderer) -> String {
         match self {
             Self::Plain { message, hint } => render(renderer, message, None, hint.as_deref()),

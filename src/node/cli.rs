@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::clock;
 use super::etcd_start;
 use super::health;
 use super::host::Host;
@@ -29,8 +30,10 @@ For operators:
   steps                    what each step does on this host, in shell where it can be said
   verify                   compare bundles, files and packages with what was installed
   allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
+  accept-clock             take this host's clock as right until the next boot, whatever peers say
 
 For units and services:
+  clock                    return once the clock is in step (pgbundle-clock.service)
   etcd-start               decide how etcd starts (root, before etcd)
   initdb --scope=… --datadir=…   Patroni's bootstrap method
   mark-data                remember that PostgreSQL's data is here (before Patroni)
@@ -55,6 +58,10 @@ pub enum Command {
     Verify,
     /// Allow one bootstrap of the cluster named.
     AllowBootstrap(String),
+    /// Take the clock as right.
+    AcceptClock,
+    /// Wait until the clock is in step.
+    Clock,
     /// Decide how etcd starts.
     EtcdStart,
     /// Be Patroni's bootstrap method for this data folder.
@@ -89,6 +96,8 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["steps"] => Command::Steps,
         ["verify"] => Command::Verify,
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
+        ["accept-clock"] => Command::AcceptClock,
+        ["clock"] => Command::Clock,
         ["etcd-start"] => Command::EtcdStart,
         ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
         ["mark-data"] => Command::MarkData,
@@ -138,6 +147,8 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
         Command::Steps => show(&describe(host)?),
         Command::Verify => return report_drift(host),
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
+        Command::AcceptClock => clock::accept(host)?,
+        Command::Clock => clock::gate::hold(host),
         Command::EtcdStart => {
             let start = etcd_start::prepare(host)?;
             show(&format!(

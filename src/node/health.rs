@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::bundles::RoleBundle;
-use super::clock;
+use super::clock::heard;
 use super::files::each_service;
 use super::host::{Host, read_json};
 use super::http::{self, Trust};
@@ -119,7 +119,7 @@ fn silence<'s>(
         }
         Health::ClockInStep { waits_for, servers } => {
             let of = format!("{} with {}", service.unit, servers.join(", "));
-            (waits_for, of, clock::is_in_step(host, &service.unit)?)
+            (waits_for, of, heard::is_in_step(host, &service.unit)?)
         }
         Health::UnitActive { waits_for } => {
             let state = services::active_state(host, &service.unit)?;

@@ -4,9 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::bundles::RoleBundle;
+use super::clock;
 use super::facts;
 use super::files::{self, all_services};
 use super::host::Host;
+use super::installing::{self, Left};
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::packages::{self, PackageManager, names};
@@ -14,7 +16,6 @@ use super::services::keeps_time;
 use super::space;
 use super::stop::Stop;
 use super::system::Call;
-use crate::base::Epoch;
 use crate::seed::identity::Identity;
 
 /// How long an address or a clock may be on its way.
@@ -39,7 +40,7 @@ impl Passing {
     fn wanted(&self) -> &'static str {
         match self {
             Self::Address(_) => "the node's address",
-            Self::Clock(_) => "the right time",
+            Self::Clock(_) => clock::THE_RIGHT_TIME,
         }
     }
 
@@ -48,9 +49,7 @@ impl Passing {
             Self::Address(_) => {
                 "give this host the address, or attach the seed of the node that it is"
             }
-            Self::Clock(_) => {
-                "set the clock, or make a time server reachable; a seed that has expired must be made anew"
-            }
+            Self::Clock(_) => clock::SET_IT,
         }
     }
 }
@@ -120,31 +119,12 @@ pub fn passing_faults(
         )));
     }
     // The time service that is to set the clock may yet have to be installed;
-    // where one is, the services step asks.
+    // where one is, the services step asks. It asks the cluster's clocks, too,
+    // which takes the certificates that are not installed yet.
     if !all_services(bundles).any(keeps_time) {
-        faults.extend(clock_reason(host.now(), identity).map(Passing::Clock));
+        faults.extend(clock::out_of_bounds(host.now(), identity).map(Passing::Clock));
     }
     Ok(faults)
-}
-
-/// Whether the seed and its certificates are not of this time, and why.
-///
-/// Without the time itself: a text that changes each second would be news each second.
-pub fn clock_reason(now: Epoch, identity: &Identity) -> Option<String> {
-    let earliest = identity.date.plus_days(-1);
-    let where_it_stands = if now < earliest {
-        format!("before {earliest}, the day before this seed was made")
-    } else if now > identity.expires {
-        format!(
-            "after {}, when this node's certificates expire",
-            identity.expires
-        )
-    } else {
-        return None;
-    };
-    Some(format!(
-        "its clock stands {where_it_stands}: certificates would be refused"
-    ))
 }
 
 /// Faults that stay until somebody acts.
@@ -239,7 +219,7 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
     };
     let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
-    if !packages::unfinished(host)?.is_empty() {
+    if installing::left(host)? != Left::Whole || !packages::unfinished(host)?.is_empty() {
         // Cut off in the middle of a transaction that was simulated before it began.
         return Ok(Vec::new());
     }
@@ -261,26 +241,4 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
         .for_each(|newer| *newer = format!("this image is newer than the lock: {newer}"));
     faults.push(trouble);
     Ok(faults)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::identity::tests::example;
-
-    #[test]
-    fn a_clock_may_be_a_day_early_and_never_late() {
-        let identity = example();
-        let day = 86_400;
-        let at = |base: Epoch, seconds: i64| {
-            clock_reason(
-                Epoch::from_seconds(base.seconds() + seconds).unwrap(),
-                &identity,
-            )
-        };
-        assert_eq!(at(identity.date, -day), None);
-        assert!(at(identity.date, -day - 1).unwrap().contains("before"));
-        assert_eq!(at(identity.expires, 0), None);
-        assert!(at(identity.expires, 1).unwrap().contains("expire"));
-    }
 }

@@ -2,7 +2,7 @@
 
 mod archive;
 mod archive_mirror;
-mod bad_archives;
+mod bad_input;
 mod build;
 mod chance;
 mod cli;
@@ -21,7 +21,7 @@ mod reproducible;
 mod sample;
 mod seal;
 mod seed;
-mod spec;
+mod server;
 mod store;
 mod support;
 mod tiny;

@@ -229,7 +229,7 @@ fn identity(node: &str) -> String {
         "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "node": node,
         "address": "127.0.0.1/8", "roles": ["etcd"], "profile": "debian12", "architecture": "amd64",
         "os": {"id": "debian", "version": "12"}, "generation": 1, "date": "2026-11-01T00:00:00Z",
-        "expires": "2036-11-01T00:00:00Z", "signer": "key",
+        "valid_from": "2026-10-31T00:00:00Z", "expires": "2036-11-01T00:00:00Z", "signer": "key",
         "node_program": {"path": "pgbundle-node", "size": 1, "sha256": "0".repeat(64)},
         "bundles": [], "sources": [], "secrets": []
     })

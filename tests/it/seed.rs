@@ -89,6 +89,7 @@ fn identity_of(name: &str, identities: &Identities, sources: &[&str]) -> Identit
         os: debian(),
         generation: 1,
         date: day(0),
+        valid_from: identities.valid_from(&node.name),
         expires: identities.expires(&node.name),
         signer: identities.signer().public().to_pem(),
         node_program: pinned("pgbundle-node", PROGRAM),

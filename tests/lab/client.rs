@@ -17,6 +17,9 @@ pub const SYNCHRONOUS: u16 = 5002;
 /// HAProxy's port for the asynchronous replicas.
 pub const ASYNCHRONOUS: u16 = 5003;
 
+/// Makes psql print the answer alone, and fail where the server does.
+pub const QUIETLY: [&str; 6] = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"];
+
 /// A client that trusts the cluster's CA and knows the superuser's password.
 pub struct Client {
     namespace: PathBuf,
@@ -61,7 +64,8 @@ impl Client {
     fn psql(&self, address: Ipv4Addr, port: u16, tls: &str, sql: &str) -> Command {
         let mut psql = command_in(&self.namespace, "psql");
         psql.env("PGPASSWORD", &self.password)
-            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", sql])
+            .args(QUIETLY)
+            .args(["-c", sql])
             .arg(format!(
                 "host={} hostaddr={address} port={port} user=postgres dbname=postgres \
                  connect_timeout=5 {tls}",

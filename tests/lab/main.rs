@@ -6,6 +6,8 @@
 //! See README.md beside this file.
 
 mod base;
+mod bench;
+mod byhand;
 mod cgroup;
 mod client;
 mod cluster;

@@ -4,10 +4,11 @@ use std::env;
 use std::path::Path;
 
 /// Programs, with the Debian package that carries each.
-const PROGRAMS: [(&str, &str); 13] = [
+const PROGRAMS: [(&str, &str); 14] = [
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("apt-get", "apt"),
+    ("apt-ftparchive", "apt-utils"),
     ("ip", "iproute2"),
     ("nsenter", "util-linux"),
     ("unshare", "util-linux"),
