@@ -47,7 +47,7 @@ fn a_bundle_that_was_cut_off_says_where() {
     };
     insta::assert_snapshot!(cut(whole.len() - 300), @"
     exit code 1
-    error: dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: truncated: the bundle ends within packages/pool/libtiny_1.2~rc1-3_amd64.deb; copy it again
+    error: dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: truncated: the bundle ends within packages/pool/libtiny_1.2~rc1-3_amd64.deb
     hint: do not use it; copy it again from where it was built
     ");
     insta::assert_snapshot!(cut(0), @"
