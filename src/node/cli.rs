@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::anew;
 use super::etcd_start;
 use super::health;
 use super::host::Host;
@@ -29,6 +30,8 @@ For operators:
   steps                    what each step does on this host, in shell where it can be said
   verify                   compare bundles, files and packages with what was installed
   allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
+  allow-new-etcd CLUSTER   etcd's data is lost: let etcd begin again here, once, and this
+                           node's PostgreSQL lead with the data that it has
 
 For units and services:
   etcd-start               decide how etcd starts (root, before etcd)
@@ -55,6 +58,8 @@ pub enum Command {
     Verify,
     /// Allow one bootstrap of the cluster named.
     AllowBootstrap(String),
+    /// Let etcd begin again over the intact data of the cluster named.
+    AllowNewEtcd(String),
     /// Decide how etcd starts.
     EtcdStart,
     /// Be Patroni's bootstrap method for this data folder.
@@ -89,6 +94,7 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["steps"] => Command::Steps,
         ["verify"] => Command::Verify,
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
+        ["allow-new-etcd", cluster] => Command::AllowNewEtcd((*cluster).to_owned()),
         ["etcd-start"] => Command::EtcdStart,
         ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
         ["mark-data"] => Command::MarkData,
@@ -138,6 +144,7 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
         Command::Steps => show(&describe(host)?),
         Command::Verify => return report_drift(host),
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
+        Command::AllowNewEtcd(cluster) => show(&anew::allow(host, &cluster)?),
         Command::EtcdStart => {
             let start = etcd_start::prepare(host)?;
             show(&format!(
@@ -146,7 +153,10 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
             ));
         }
         Command::Initdb(data) => initdb::bootstrap(host, data.as_deref())?,
-        Command::MarkData => show(&format!("{}\n", initdb::mark(host)?)),
+        Command::MarkData => {
+            show(&format!("{}\n", initdb::mark(host)?));
+            anew::wait_for_history(host)?;
+        }
         Command::Probe(address) => return Ok(u8::from(!health::accepts(&address))),
     }
     Ok(0)

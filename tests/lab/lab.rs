@@ -138,6 +138,11 @@ impl Lab {
         self.host_mut(name).cut_power()
     }
 
+    /// Pulls a host's cable out of the bridge, or puts it back.
+    pub fn set_cable(&self, name: &str, is_in: bool) -> Result<(), Failure> {
+        self.network.set_port(self.host(name).address, is_in)
+    }
+
     fn at_once(&mut self, act: fn(&mut Host) -> Result<(), Failure>) -> Result<(), Failure> {
         let faults: Vec<String> = thread::scope(|scope| {
             let threads: Vec<_> = self

@@ -56,6 +56,13 @@ impl Network {
         Ok(path(name))
     }
 
+    /// Switches the bridge's port of a host on or off.
+    pub fn set_port(&self, address: Ipv4Addr, is_on: bool) -> Result<(), Failure> {
+        let port = format!("port{}", address.octets()[3]);
+        let state = if is_on { "up" } else { "down" };
+        self.ip(&["link", "set", &port, state]).map(drop)
+    }
+
     /// Runs `ip` in the bridge's namespace.
     pub fn ip(&self, arguments: &[&str]) -> Result<String, Failure> {
         run(command_in(&self.path(), "ip").args(arguments))
