@@ -17,6 +17,7 @@
 
 pub mod accounts;
 pub mod anew;
+mod arp;
 mod block;
 pub mod bundles;
 pub mod cli;
@@ -55,6 +56,7 @@ pub mod steps;
 pub mod stop;
 pub mod system;
 pub mod transport;
+mod twin;
 pub mod unit_waits;
 pub mod units;
 pub mod unpacker;

@@ -9,10 +9,12 @@ use crate::client::Client;
 use crate::command::Failure;
 use crate::host::Host;
 use crate::lab::{Lab, wait_until};
+use crate::lost_etcd;
 use crate::partition;
 use crate::release::Release;
 use crate::stream::{self, Stream, longest_gap, nothing_is_lost};
 use crate::tell;
+use crate::twin;
 use crate::waiting::{wait_serving, wait_standbys};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -22,7 +24,7 @@ const DATA: &str = "/var/lib/postgresql/15/main";
 pub type Rows = BTreeSet<u64>;
 
 /// The leader killed under a stream of writes, HAProxy killed where the VIP is, the leader cut
-/// off from the others.
+/// off from the others, etcd's data lost on one host and on all, one seed on two hosts.
 #[test]
 fn a_running_cluster_fails_in_part() {
     let make = || Release::shared()?.hosts_with_folder("a-running-cluster-fails-in-part");
@@ -33,6 +35,8 @@ fn a_running_cluster_fails_in_part() {
         leaders_are_killed(lab, &client, &mut rows)?;
         haproxy_is_killed(lab, &client, &mut rows)?;
         partition::the_leader_is_cut_off(lab, &client, &mut rows)?;
+        lost_etcd::etcd_is_lost_on_all(lab, &client, &mut rows)?;
+        twin::another_host_has_the_same_seed(lab, &client, &mut rows)?;
         Ok(())
     });
 }
@@ -253,14 +257,18 @@ fn change_instance(host: &Host) -> Result<(), Failure> {
 
 /// Every member is listed, has started and answers.
 pub fn etcd_is_whole(lab: &Lab) -> Result<(), Failure> {
-    let host = &lab.hosts()[0];
+    etcd_is_whole_as_seen_by(&lab.hosts()[0], lab.cluster.nodes.len())
+}
+
+/// The same, asked on one host.
+pub fn etcd_is_whole_as_seen_by(host: &Host, members: usize) -> Result<(), Failure> {
     wait_until("all members of etcd are healthy", SOON, || {
         let listed = host.run("bash -lc 'etcdctl member list -w simple'")?;
         let started = listed
             .lines()
             .filter(|line| line.contains(", started, "))
             .count();
-        if (listed.lines().count(), started) != (lab.hosts().len(), lab.hosts().len()) {
+        if (listed.lines().count(), started) != (members, members) {
             return Err(listed.into());
         }
         host.run("bash -lc 'etcdctl endpoint health'")

@@ -1,6 +1,8 @@
 //! A cluster's hosts on a network of their own, from which nothing leads out.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -28,6 +30,7 @@ pub struct Lab {
     workspace: Workspace,
     // Dropped in this order: hosts before the network that they are on.
     hosts: Vec<Host>,
+    ports: BTreeMap<String, u8>,
     sink: Option<Sink>,
     server: Option<Server>,
     network: Network,
@@ -45,6 +48,7 @@ impl Lab {
         let mut lab = Self {
             sink: Some(Sink::open(&network, cluster.gateway.addr())?),
             hosts: Vec::new(),
+            ports: BTreeMap::new(),
             server: None,
             story: story.to_owned(),
             cluster,
@@ -58,14 +62,35 @@ impl Lab {
     }
 
     fn create_hosts(&mut self, base: &Path) -> Result<(), Failure> {
-        for (name, address) in &self.cluster.nodes {
-            let machine = format!("{}-{name}", self.run);
-            let namespace = self.network.plug(&machine, *address)?;
-            let folder = self.folder.join(name);
-            let host = Host::create(name, *address, &machine, folder, base, namespace)?;
-            self.hosts.push(host);
+        for (name, address) in self.cluster.nodes.clone() {
+            self.create_host(&name, address, address.octets()[3], base)?;
         }
         Ok(())
+    }
+
+    fn create_host(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        port: u8,
+        base: &Path,
+    ) -> Result<(), Failure> {
+        let machine = format!("{}-{name}", self.run);
+        let namespace = self.network.plug(&machine, port)?;
+        let folder = self.folder.join(name);
+        let host = Host::create(name, address, &machine, folder, base, namespace)?;
+        self.ports.insert(name.to_owned(), port);
+        self.hosts.push(host);
+        Ok(())
+    }
+
+    /// One more host, off and never booted, whose seed gives it the address of a node.
+    pub fn add_twin(&mut self, name: &str, of: &str) -> Result<(), Failure> {
+        let base = base::image(&self.workspace.folder.join("base"))?;
+        let address = self.host(of).address;
+        // A port and a hardware address that no node has.
+        let port = 255 - u8::try_from(self.hosts.len())?;
+        self.create_host(name, address, port, &base)
     }
 
     /// A folder of this run, gone when the lab ends.
@@ -140,7 +165,8 @@ impl Lab {
 
     /// Pulls a host's cable out of the bridge, or puts it back.
     pub fn set_cable(&self, name: &str, is_in: bool) -> Result<(), Failure> {
-        self.network.set_port(self.host(name).address, is_in)
+        let port = self.ports.get(name).ok_or("no such host")?;
+        self.network.set_port(*port, is_in)
     }
 
     fn at_once(&mut self, act: fn(&mut Host) -> Result<(), Failure>) -> Result<(), Failure> {
