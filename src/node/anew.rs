@@ -21,8 +21,10 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::bundles;
 use super::durable::{self, Rights};
 use super::etcd_members::Members;
+use super::files::all_services;
 use super::guard::Remembered;
 use super::host::{Host, read_json};
 use super::identity;
@@ -76,7 +78,7 @@ pub fn allow(host: &Host, cluster: &str) -> Result<String, Stop> {
             identity.cluster
         )));
     }
-    let allowed: Vec<String> = [allow_etcd(host)?, allow_postgres(host)?]
+    let allowed: Vec<String> = [allow_etcd(host, &identity)?, allow_postgres(host)?]
         .into_iter()
         .flatten()
         .collect();
@@ -88,7 +90,7 @@ pub fn allow(host: &Host, cluster: &str) -> Result<String, Stop> {
     Ok(allowed.concat())
 }
 
-fn allow_etcd(host: &Host) -> Result<Option<String>, Stop> {
+fn allow_etcd(host: &Host, identity: &Identity) -> Result<Option<String>, Stop> {
     let Some(settings) = read_json::<EtcdStart>(&host.path(ETCD_START))? else {
         return Ok(None);
     };
@@ -100,9 +102,21 @@ fn allow_etcd(host: &Host) -> Result<Option<String>, Stop> {
         return Ok(None);
     }
     write_allowance(&settings.data_directory.under(&host.root))?;
+    restart_etcd(host, identity)?;
     let etcd = "etcd begins again here as the only member, from what its disk holds; members whose data is lost join it by themselves, \
                 one that still has its old data refuses until its folder is moved away\n";
     Ok(Some(etcd.to_owned()))
+}
+
+/// An etcd that still has its data runs, and waits for a quorum that will never be.
+fn restart_etcd(host: &Host, identity: &Identity) -> Result<(), Stop> {
+    let bundles = bundles::read(host, identity)?;
+    let etcd = all_services(&bundles).find(|service| service.name == "etcd");
+    if let Some(service) = etcd {
+        let arguments = ["restart", "--no-block", &service.unit];
+        host.system.run(&Call::new("systemctl", arguments))?;
+    }
+    Ok(())
 }
 
 fn allow_postgres(host: &Host) -> Result<Option<String>, Stop> {
