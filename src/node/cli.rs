@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::anew;
 use super::clock;
 use super::etcd_start;
 use super::health;
@@ -31,6 +32,8 @@ For operators:
   verify                   compare bundles, files and packages with what was installed
   allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
   accept-clock             take this host's clock as right until the next boot, whatever peers say
+  allow-new-etcd CLUSTER   etcd's data is lost: let etcd begin again here, once, and this
+                           node's PostgreSQL lead with the data that it has
 
 For units and services:
   clock                    return once the clock is in step (pgbundle-clock.service)
@@ -62,6 +65,8 @@ pub enum Command {
     AcceptClock,
     /// Wait until the clock is in step.
     Clock,
+    /// Let etcd begin again over the intact data of the cluster named.
+    AllowNewEtcd(String),
     /// Decide how etcd starts.
     EtcdStart,
     /// Be Patroni's bootstrap method for this data folder.
@@ -98,6 +103,7 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
         ["accept-clock"] => Command::AcceptClock,
         ["clock"] => Command::Clock,
+        ["allow-new-etcd", cluster] => Command::AllowNewEtcd((*cluster).to_owned()),
         ["etcd-start"] => Command::EtcdStart,
         ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
         ["mark-data"] => Command::MarkData,
@@ -149,6 +155,7 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
         Command::AcceptClock => clock::accept(host)?,
         Command::Clock => clock::gate::hold(host),
+        Command::AllowNewEtcd(cluster) => show(&anew::allow(host, &cluster)?),
         Command::EtcdStart => {
             let start = etcd_start::prepare(host)?;
             show(&format!(
@@ -157,7 +164,10 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
             ));
         }
         Command::Initdb(data) => initdb::bootstrap(host, data.as_deref())?,
-        Command::MarkData => show(&format!("{}\n", initdb::mark(host)?)),
+        Command::MarkData => {
+            show(&format!("{}\n", initdb::mark(host)?));
+            anew::wait_for_history(host)?;
+        }
         Command::Probe(address) => return Ok(u8::from(!health::accepts(&address))),
     }
     Ok(0)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::anew;
 use super::bundles::RoleBundle;
 use super::clock::heard;
 use super::files::each_service;
@@ -78,6 +79,7 @@ pub fn unanswered(
     }
     if !waiting.is_empty() {
         waiting.extend(initdb::held_back(host)?);
+        waiting.extend(anew::held_back(host)?);
     }
     Ok(waiting)
 }

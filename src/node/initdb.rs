@@ -108,14 +108,9 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
     }
 }
 
-fn beside(folder: &Path, suffix: &str) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}.{suffix}"))
-}
-
 /// Where the guard says why nothing is begun, for `up` and `status`.
 fn note(folder: &Path) -> PathBuf {
-    beside(folder, "guard.txt")
+    marker::beside(folder, "guard.txt")
 }
 
 fn leave_note(folder: &Path, reasons: &str) -> Result<(), Stop> {
@@ -238,7 +233,7 @@ pub fn ask(host: &Host, settings: &Bootstrap, peer: &PatroniPeer) -> Said {
 }
 
 fn allowance(folder: &Path) -> PathBuf {
-    beside(folder, "allow-bootstrap")
+    marker::beside(folder, "allow-bootstrap")
 }
 
 /// The operator's override, for one bootstrap; the cluster's name must be typed.
@@ -372,7 +367,7 @@ fn put_aside(host: &Host, folder: &Path) -> Result<String, Stop> {
     if marker::is_empty(folder) {
         return Ok("nothing was left of it".to_owned());
     }
-    let aside = beside(folder, &format!("unfinished-{}", host.now().seconds()));
+    let aside = marker::beside(folder, &format!("unfinished-{}", host.now().seconds()));
     durable::rename(folder, &aside)?;
     Ok(format!("what it left lies in `{}`", aside.display()))
 }

@@ -61,8 +61,13 @@ impl Marker {
 
 /// Where the marker of a data folder lies.
 pub fn path(folder: &Path) -> PathBuf {
+    beside(folder, "pgbundle.json")
+}
+
+/// `<data folder>.<suffix>`.
+pub fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}.pgbundle.json"))
+    folder.with_file_name(format!("{name}.{suffix}"))
 }
 
 /// Reads the marker of a data folder.

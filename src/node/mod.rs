@@ -16,12 +16,16 @@
 //! place of apt's options, `rpm -q` in place of `dpkg-query`.
 
 pub mod accounts;
+pub mod anew;
+mod arp;
 mod block;
 pub mod bundles;
 pub mod cli;
 pub mod clock;
 pub mod console;
 pub mod durable;
+pub mod etcd_meeting;
+pub mod etcd_members;
 pub mod etcd_start;
 pub mod facts;
 pub mod files;
@@ -55,6 +59,8 @@ pub mod steps;
 pub mod stop;
 pub mod system;
 pub mod transport;
+mod twin;
+pub mod unit_waits;
 pub mod units;
 pub mod unpacker;
 pub mod up;

@@ -15,6 +15,7 @@ use super::repository;
 use super::services;
 use super::step::{Check, Context, Scope, Step};
 use super::stop::Stop;
+use super::twin;
 use super::units;
 
 /// Every step.
@@ -104,7 +105,11 @@ const BUNDLES: Step = Step {
         Ok(lines)
     },
     restarts: nothing,
-    check: check_bundles,
+    check: |context| {
+        // Before anything else that others could see.
+        twin::refuse(context.host, &context.narrator, context.identity()?)?;
+        check_bundles(context)
+    },
     apply: |context| {
         let Context {
             host,

@@ -13,6 +13,7 @@ use pgbundle::base::Sha256;
 use pgbundle::bundle::manifest::{Layer, Manifest, ManifestFile};
 use pgbundle::bundle::seal;
 use pgbundle::bundle::sign::SigningKey;
+use pgbundle::node::anew;
 use pgbundle::node::etcd_start::{self, Start};
 use pgbundle::node::guard::Remembered;
 use pgbundle::node::host::Host;
@@ -73,41 +74,8 @@ impl Member {
         self.root.join(path).display().to_string()
     }
 
-    /// Starts etcd as its unit would: the decision's environment and our own.
     fn start(&mut self) {
-        let decided = fs::read_to_string(self.root.join("run/pgbundle/etcd-start.env")).unwrap();
-        let peer = format!("https://127.0.0.1:{}", self.peer);
-        let client = format!("https://127.0.0.1:{}", self.client);
-        let mut command = Command::new("etcd");
-        for line in decided.lines() {
-            let (name, value) = line.split_once('=').unwrap();
-            command.env(name, value);
-        }
-        for kind in ["", "PEER_"] {
-            command
-                .env(format!("ETCD_{kind}CERT_FILE"), self.file("tls/node.pem"))
-                .env(format!("ETCD_{kind}KEY_FILE"), self.file("tls/node.key"))
-                .env(
-                    format!("ETCD_{kind}TRUSTED_CA_FILE"),
-                    self.file("tls/ca.pem"),
-                )
-                .env(format!("ETCD_{kind}CLIENT_CERT_AUTH"), "true");
-        }
-        let log = fs::File::create(self.root.join("etcd.log")).unwrap();
-        let process = command
-            .env("ETCD_NAME", self.name)
-            .env("ETCD_DATA_DIR", self.file(DATA))
-            .env("ETCD_INITIAL_CLUSTER_TOKEN", "test")
-            .env("ETCD_LISTEN_PEER_URLS", &peer)
-            .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", &peer)
-            .env("ETCD_LISTEN_CLIENT_URLS", &client)
-            .env("ETCD_ADVERTISE_CLIENT_URLS", &client)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(process);
+        self.process = Some(spawned(self));
     }
 
     fn kill(&mut self) {
@@ -158,6 +126,42 @@ impl Member {
             .unwrap()
             .clone()
     }
+}
+
+/// Starts etcd as its unit would: the decision's environment and our own.
+fn spawned(member: &Member) -> Child {
+    let decided = fs::read_to_string(member.root.join("run/pgbundle/etcd-start.env")).unwrap();
+    let peer = format!("https://127.0.0.1:{}", member.peer);
+    let client = format!("https://127.0.0.1:{}", member.client);
+    let mut command = Command::new("etcd");
+    for line in decided.lines() {
+        let (name, value) = line.split_once('=').unwrap();
+        command.env(name, value);
+    }
+    for kind in ["", "PEER_"] {
+        command
+            .env(format!("ETCD_{kind}CERT_FILE"), member.file("tls/node.pem"))
+            .env(format!("ETCD_{kind}KEY_FILE"), member.file("tls/node.key"))
+            .env(
+                format!("ETCD_{kind}TRUSTED_CA_FILE"),
+                member.file("tls/ca.pem"),
+            )
+            .env(format!("ETCD_{kind}CLIENT_CERT_AUTH"), "true");
+    }
+    let log = fs::File::create(member.root.join("etcd.log")).unwrap();
+    command
+        .env("ETCD_NAME", member.name)
+        .env("ETCD_DATA_DIR", member.file(DATA))
+        .env("ETCD_INITIAL_CLUSTER_TOKEN", "test")
+        .env("ETCD_LISTEN_PEER_URLS", &peer)
+        .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", &peer)
+        .env("ETCD_LISTEN_CLIENT_URLS", &client)
+        .env("ETCD_ADVERTISE_CLIENT_URLS", &client)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 impl Cluster {
@@ -213,11 +217,32 @@ impl Cluster {
         start
     }
 
+    /// Members without data meet; each starts as soon as it has decided, as its unit does.
+    fn meet(&mut self, names: &[&str]) -> Vec<Start> {
+        let members = self.members.iter_mut();
+        let members = members.filter(|member| names.contains(&member.name));
+        thread::scope(|scope| {
+            let meeting: Vec<_> = members
+                .map(|member| {
+                    scope.spawn(|| {
+                        let start = member.prepare_as_systemd_does();
+                        member.start();
+                        start
+                    })
+                })
+                .collect();
+            let starts = meeting.into_iter().map(|member| member.join().unwrap());
+            starts.collect()
+        })
+    }
+
     /// The first two, as when the third host is never powered on.
     fn form_without_the_third(&mut self) {
-        for n in 0..2 {
-            assert_eq!(self.start(n).state, "new");
-        }
+        let starts = self.meet(&["a", "b"]);
+        assert!(
+            starts.iter().all(|start| start.state == "new"),
+            "{starts:?}"
+        );
         self.members[0].wait_until_healthy();
     }
 }
@@ -359,7 +384,141 @@ fn a_disk_of_another_cluster_is_refused_and_a_lost_one_does_not_start_anew_in_si
     cluster.members[1].kill();
     let silent = cluster.members[2].prepare().unwrap_err();
     assert_eq!(silent.exit_code(), 3);
-    assert!(silent.to_string().contains("held data before"), "{silent}");
+    let said = silent.to_string();
+    assert!(said.contains("data was on this host"), "{said}");
+}
+
+/// What `status` would show beside the data folder of a member.
+fn shown(member: &Member) -> String {
+    fs::read_to_string(member.root.join(format!("{DATA}.waits.json"))).unwrap_or_default()
+}
+
+#[test]
+fn a_host_without_data_starts_nothing_alone() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+
+    // Rebuilt, with no marker, and cut off from the others, which have their data.
+    cluster.members.iter_mut().for_each(Member::kill);
+    cluster.members[2].rebuild();
+    thread::scope(|scope| {
+        let third = &cluster.members[2];
+        let alone = scope.spawn(|| third.prepare());
+        let end = Instant::now() + Duration::from_secs(10);
+        while !shown(third).contains("1 of 3 members are known to have no data") {
+            assert!(Instant::now() < end, "it says nothing: {}", shown(third));
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert!(!alone.is_finished(), "it waits");
+        // One that knows it returns, without a quorum.
+        cluster.members[0].prepare().unwrap();
+        let mut first = spawned(&cluster.members[0]);
+        let told = alone.join().unwrap().unwrap_err();
+        first.kill().unwrap();
+        first.wait().unwrap();
+        assert_eq!(told.exit_code(), 3);
+        assert!(told.to_string().contains("has no quorum"), "{told}");
+    });
+    assert!(!cluster.members[2].root.join(DATA).join("member").exists());
+
+    // With a quorum it is replaced.
+    cluster.start(0);
+    cluster.start(1);
+    let replaced = cluster.start(2);
+    assert!(
+        replaced.reason.contains("removed and added"),
+        "{replaced:?}"
+    );
+    cluster.members[2].wait_until_healthy();
+}
+
+#[test]
+fn all_lost_is_begun_again_by_the_operators_word_alone() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+    let word = |cluster: &Cluster| anew::allow(&cluster.members[0].host(), "demo");
+    let refused = word(&cluster).unwrap_err();
+    assert!(
+        refused.to_string().contains("nothing to allow"),
+        "{refused}"
+    );
+
+    // Its own marker is gone, too; what PostgreSQL's says of this host is enough.
+    let lose = |member: &mut Member| {
+        member.rebuild();
+        write(
+            &member.root,
+            "etc/pgbundle/bootstrap.json",
+            &bootstrap(member).to_string(),
+        );
+        let full = json!({
+            "cluster": "demo", "cluster_id": CLUSTER_ID, "node": member.name, "generation": 1, "state": "holds-data"
+        });
+        write(&member.root, "pg/main.pgbundle.json", &full.to_string());
+    };
+    cluster.members.iter_mut().for_each(lose);
+    for member in &cluster.members {
+        let waits = member.prepare().unwrap_err();
+        assert_eq!(waits.exit_code(), 3, "{waits}");
+        assert!(
+            shown(member).contains("allow-new-etcd demo"),
+            "{}",
+            shown(member)
+        );
+    }
+    let other = anew::allow(&cluster.members[0].host(), "another").unwrap_err();
+    assert_eq!(other.exit_code(), 2);
+
+    word(&cluster).unwrap();
+    let first = cluster.start(0);
+    assert!(first.reason.contains("the operator"), "{first:?}");
+    assert_eq!(shown(&cluster.members[0]), "");
+    cluster.members[0].wait_until_healthy();
+    for n in [1, 2] {
+        assert_eq!(cluster.start(n).state, "existing");
+        cluster.members[n].wait_until_healthy();
+    }
+    assert_eq!(cluster.members[0].listed().len(), 3);
+    // The word counted once.
+    cluster.members[0].kill();
+    let again = cluster.start(0);
+    assert!(again.once.is_empty(), "{again:?}");
+}
+
+#[test]
+fn a_majority_lost_is_begun_again_from_the_disk_that_is_left() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+    // etcd takes what its disk knows to be committed, which the very last entry may not be.
+    for key in ["kept", "last"] {
+        assert!(cluster.members[0].etcdctl(&["put", key, "yes"]).0);
+    }
+    cluster.members.iter_mut().for_each(Member::kill);
+    for member in &cluster.members[1..] {
+        fs::remove_dir_all(member.root.join(DATA).join("member")).unwrap();
+        // As `up` leaves it once etcd has served.
+        let full = json!({
+            "cluster": "demo", "cluster_id": CLUSTER_ID, "node": member.name, "generation": 1, "state": "holds-data"
+        });
+        let path = format!("{DATA}.pgbundle.json");
+        write(&member.root, &path, &full.to_string());
+        assert_eq!(member.prepare().unwrap_err().exit_code(), 3);
+    }
+    anew::allow(&cluster.members[0].host(), "demo").unwrap();
+    cluster.start(0);
+    cluster.members[0].wait_until_healthy();
+    for n in [1, 2] {
+        assert_eq!(cluster.start(n).state, "existing");
+        cluster.members[n].wait_until_healthy();
+    }
+    let kept = cluster.members[2].etcdctl(&["get", "--print-value-only", "kept"]);
+    assert_eq!(kept.1, "yes");
 }
 
 /// The settings of `initdb`; the first etcd of the list is never there.
@@ -595,7 +754,8 @@ fn an_altered_bundle_stops_the_host_before_anything_is_started() {
         report(root.path())
     );
     assert!(report(root.path()).contains("\"refused\""));
-    assert_eq!(*system.0.borrow(), Vec::<String>::new());
+    // It was asked whether this host has its address, and nothing was done.
+    assert_eq!(*system.0.borrow(), ["ip -o addr show"]);
 }
 
 #[test]
