@@ -14,6 +14,7 @@ use super::status;
 use super::steps;
 use super::stop::Stop;
 use super::system::System;
+use super::unfinished;
 use super::up;
 use super::verify;
 
@@ -33,7 +34,8 @@ For operators:
 For units and services:
   etcd-start               decide how etcd starts (root, before etcd)
   initdb --scope=… --datadir=…   Patroni's bootstrap method
-  mark-data                remember that PostgreSQL's data is here (before Patroni)
+  finish-bootstrap COMMAND…      Patroni's last command of a bootstrap
+  mark-data                put right what a cut left of PostgreSQL's data (before Patroni)
   probe ADDRESS:PORT       exit 0 when the port accepts a connection within a second
 
 Exit codes: 0 done, 1 the answer is no, 2 your input, 3 the world (disk, network,
@@ -59,7 +61,9 @@ pub enum Command {
     EtcdStart,
     /// Be Patroni's bootstrap method for this data folder.
     Initdb(Option<String>),
-    /// Remember PostgreSQL's data.
+    /// Run Patroni's last command of a bootstrap and remember that it was run.
+    FinishBootstrap(Vec<String>),
+    /// Put right and remember PostgreSQL's data.
     MarkData,
     /// Try a port.
     Probe(String),
@@ -91,6 +95,9 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
         ["etcd-start"] => Command::EtcdStart,
         ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
+        ["finish-bootstrap", words @ ..] if !words.is_empty() => {
+            Command::FinishBootstrap(words.iter().map(|&word| word.to_owned()).collect())
+        }
         ["mark-data"] => Command::MarkData,
         ["probe", address] => Command::Probe((*address).to_owned()),
         [] => return Err(Misunderstood("no command was given".to_owned())),
@@ -146,7 +153,8 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
             ));
         }
         Command::Initdb(data) => initdb::bootstrap(host, data.as_deref())?,
-        Command::MarkData => show(&format!("{}\n", initdb::mark(host)?)),
+        Command::FinishBootstrap(command) => initdb::finish(host, &command)?,
+        Command::MarkData => show(&format!("{}\n", unfinished::mark(host)?)),
         Command::Probe(address) => return Ok(u8::from(!health::accepts(&address))),
     }
     Ok(0)
