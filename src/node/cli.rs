@@ -16,6 +16,7 @@ use super::status;
 use super::steps;
 use super::stop::Stop;
 use super::system::System;
+use super::unfinished;
 use super::up;
 use super::verify;
 
@@ -39,7 +40,8 @@ For units and services:
   clock                    return once the clock is in step (pgbundle-clock.service)
   etcd-start               decide how etcd starts (root, before etcd)
   initdb --scope=… --datadir=…   Patroni's bootstrap method
-  mark-data                remember that PostgreSQL's data is here (before Patroni)
+  finish-bootstrap COMMAND…      Patroni's last command of a bootstrap
+  mark-data                put right what a cut left of PostgreSQL's data (before Patroni)
   probe ADDRESS:PORT       exit 0 when the port accepts a connection within a second
 
 Exit codes: 0 done, 1 the answer is no, 2 your input, 3 the world (disk, network,
@@ -71,7 +73,9 @@ pub enum Command {
     EtcdStart,
     /// Be Patroni's bootstrap method for this data folder.
     Initdb(Option<String>),
-    /// Remember PostgreSQL's data.
+    /// Run Patroni's last command of a bootstrap and remember that it was run.
+    FinishBootstrap(Vec<String>),
+    /// Put right and remember PostgreSQL's data.
     MarkData,
     /// Try a port.
     Probe(String),
@@ -106,6 +110,9 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["allow-new-etcd", cluster] => Command::AllowNewEtcd((*cluster).to_owned()),
         ["etcd-start"] => Command::EtcdStart,
         ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
+        ["finish-bootstrap", words @ ..] if !words.is_empty() => {
+            Command::FinishBootstrap(words.iter().map(|&word| word.to_owned()).collect())
+        }
         ["mark-data"] => Command::MarkData,
         ["probe", address] => Command::Probe((*address).to_owned()),
         [] => return Err(Misunderstood("no command was given".to_owned())),
@@ -164,8 +171,9 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
             ));
         }
         Command::Initdb(data) => initdb::bootstrap(host, data.as_deref())?,
+        Command::FinishBootstrap(command) => initdb::finish(host, &command)?,
         Command::MarkData => {
-            show(&format!("{}\n", initdb::mark(host)?));
+            show(&format!("{}\n", unfinished::mark(host)?));
             anew::wait_for_history(host)?;
         }
         Command::Probe(address) => return Ok(u8::from(!health::accepts(&address))),
