@@ -29,7 +29,7 @@ const BASES: [(&str, &str); 1] = [(
     include_str!("../../profiles/bases/debian12-minbase.deb822"),
 )];
 
-const ROOTS: [(Role, &[&str]); 3] = [
+pub const ROOTS: [(Role, &[&str]); 3] = [
     (Role::Etcd, &["etcd-client", "etcd-server"]),
     (
         Role::Postgres,
