@@ -247,9 +247,10 @@ pub fn lose_seed(host: &Host) -> Result<(), Failure> {
 fn change_instance(host: &Host) -> Result<(), Failure> {
     host.with_disk(|root| {
         let path = root.join("var/lib/cloud/seed/nocloud/meta-data");
-        let mut document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path)?)?;
-        document["instance-id"] = "another-instance".into();
-        Ok(std::fs::write(&path, document.to_string())?)
+        let before = std::fs::read_to_string(&path)?;
+        let after = before.replace("instance-id: ", "instance-id: another-");
+        assert_ne!(after, before, "the meta-data names an instance");
+        Ok(std::fs::write(&path, after)?)
     })
 }
 
