@@ -57,7 +57,7 @@ pub struct Member<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum UntarError {
     /// It cannot be read, is cut off, or its checksum is wrong.
-    #[error("the archive cannot be read after `{after}`: {source}; fetch it again")]
+    #[error("the archive cannot be read after `{after}`: {source}")]
     Read {
         /// The last member that was begun.
         after: String,

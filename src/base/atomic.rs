@@ -17,6 +17,8 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tempfile::{Builder, NamedTempFile, TempDir};
 
+use super::unfinished::Unfinished;
+
 /// A file or folder could not be put in its place.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
@@ -24,6 +26,13 @@ pub struct AtomicError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
+}
+
+impl From<AtomicError> for io::Error {
+    /// The system's reason alone, for whoever says better what was tried.
+    fn from(error: AtomicError) -> Self {
+        error.source
+    }
 }
 
 /// Names what was tried and where in the fault of an input or output.
@@ -35,8 +44,19 @@ pub fn failed<E: Into<io::Error>>(
     move |source| AtomicError {
         action,
         path,
-        source: source.into(),
+        source: bare(source.into()),
     }
+}
+
+/// The system's own fault. tempfile adds a temporary name to it, which says
+/// nothing to anyone, and hands the fault's number out in its text alone.
+pub(crate) fn bare(fault: io::Error) -> io::Error {
+    let text = fault.to_string();
+    let number = text
+        .split_once("(os error ")
+        .and_then(|(_, rest)| rest.split_once(") at path "))
+        .and_then(|(number, _)| number.parse().ok());
+    number.map_or(fault, io::Error::from_raw_os_error)
 }
 
 /// The folder that holds the name `path`.
@@ -66,6 +86,7 @@ pub struct AtomicFile {
     inner: NamedTempFile,
     target: PathBuf,
     mode: u32,
+    _unfinished: Unfinished,
 }
 
 impl AtomicFile {
@@ -75,14 +96,14 @@ impl AtomicFile {
     }
 
     fn named(name: &mut Builder, target: &Path, mode: u32) -> Result<Self, AtomicError> {
-        let inner = name
-            .permissions(Permissions::from_mode(mode))
-            .tempfile_in(parent_of(target))
+        let name = name.permissions(Permissions::from_mode(mode));
+        let (inner, _unfinished) = Unfinished::begin(|| name.tempfile_in(parent_of(target)))
             .map_err(failed("create a file beside", target))?;
         Ok(Self {
             inner,
             target: target.to_owned(),
             mode,
+            _unfinished,
         })
     }
 
@@ -125,15 +146,16 @@ impl Write for AtomicFile {
 pub struct AtomicFolder {
     inner: TempDir,
     target: PathBuf,
+    _unfinished: Unfinished,
 }
 
 impl AtomicFolder {
     /// Starts an empty folder that will stand at `target` with exactly `mode`.
     pub fn create(target: &Path, mode: u32) -> Result<Self, AtomicError> {
-        let inner = Builder::new()
-            .prefix(".pgbundle-")
-            .permissions(Permissions::from_mode(mode))
-            .tempdir_in(parent_of(target))
+        let mut name = Builder::new();
+        name.prefix(".pgbundle-")
+            .permissions(Permissions::from_mode(mode));
+        let (inner, _unfinished) = Unfinished::begin(|| name.tempdir_in(parent_of(target)))
             .map_err(failed("create a folder beside", target))?;
         File::open(inner.path())
             .and_then(|folder| restore_mode(&folder, mode))
@@ -141,6 +163,7 @@ impl AtomicFolder {
         Ok(Self {
             inner,
             target: target.to_owned(),
+            _unfinished,
         })
     }
 
@@ -153,44 +176,55 @@ impl AtomicFolder {
     pub fn commit(self) -> Result<(), AtomicError> {
         flush_file_system(self.path())?;
         let parent = parent_of(&self.target).to_owned();
-        if self.target.symlink_metadata().is_ok() {
-            self.exchange()?;
-        } else {
-            let target = self.target.clone();
-            std::fs::rename(self.inner.keep(), &target).map_err(failed("create", &target))?;
-        }
+        // Another program may give the folder its name at any instant.
+        while !self.take_the_name()? {}
         sync_folder(&parent)
     }
 
+    /// Gives the folder its name; false where another was quicker.
+    fn take_the_name(&self) -> Result<bool, AtomicError> {
+        if self.target.symlink_metadata().is_ok() {
+            return self.exchange();
+        }
+        match self.rename(RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(true),
+            Err(Errno::EXIST) => Ok(false),
+            // Network and overlay file systems may not know the flags.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                std::fs::rename(self.path(), &self.target)
+                    .map_err(failed("create", &self.target))?;
+                Ok(true)
+            }
+            Err(error) => Err(failed("create", &self.target)(error)),
+        }
+    }
+
+    fn rename(&self, flags: RenameFlags) -> Result<(), Errno> {
+        renameat_with(CWD, self.path(), CWD, &self.target, flags)
+    }
+
     /// Swaps the two names in one step (renameat2(2)); the old content then
-    /// lies under the temporary name.
-    fn exchange(self) -> Result<(), AtomicError> {
-        let swap = renameat_with(
-            CWD,
-            self.inner.path(),
-            CWD,
-            &self.target,
-            RenameFlags::EXCHANGE,
-        );
-        match swap {
-            Ok(()) => self
-                .inner
-                .close()
-                .map_err(failed("remove what was at", &self.target)),
-            // Network and overlay file systems may not know the flag.
-            Err(Errno::INVAL | Errno::NOSYS) => self.step_aside(),
+    /// lies under the temporary name, and goes with this value.
+    fn exchange(&self) -> Result<bool, AtomicError> {
+        match self.rename(RenameFlags::EXCHANGE) {
+            Ok(()) => std::fs::remove_dir_all(self.path())
+                .or_else(|_| std::fs::remove_file(self.path()))
+                .map_err(failed("remove what was at", &self.target))
+                .map(|()| true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(Errno::INVAL | Errno::NOSYS) => self.step_aside().map(|()| true),
             Err(error) => Err(failed("replace", &self.target)(error)),
         }
     }
 
-    fn step_aside(self) -> Result<(), AtomicError> {
-        let aside = Builder::new()
-            .prefix(".pgbundle-")
-            .tempdir_in(parent_of(&self.target))
+    fn step_aside(&self) -> Result<(), AtomicError> {
+        let mut name = Builder::new();
+        name.prefix(".pgbundle-");
+        let (aside, _unfinished) = Unfinished::begin(|| name.tempdir_in(parent_of(&self.target)))
             .map_err(failed("create a folder beside", &self.target))?;
         std::fs::rename(&self.target, aside.path().join("old"))
             .map_err(failed("move aside", &self.target))?;
-        std::fs::rename(self.inner.keep(), &self.target).map_err(failed("replace", &self.target))
+        std::fs::rename(self.path(), &self.target).map_err(failed("replace", &self.target))
     }
 }
 

@@ -10,6 +10,7 @@ pub mod path;
 pub mod role;
 pub mod schema;
 pub mod secret;
+pub mod unfinished;
 
 pub use architecture::Architecture;
 pub use digest::Sha256;

@@ -63,6 +63,7 @@ pub fn identity(
         os: plan.profile.os.clone(),
         generation,
         date: inputs.date,
+        valid_from: identities.valid_from(&node.name),
         expires: identities.expires(&node.name),
         signer: identities.signer().public().to_pem(),
         node_program: pinned(node_program),

@@ -45,7 +45,22 @@ pub fn write(
     target: &Path,
 ) -> Result<Made, BuildError> {
     let parent = target.parent().unwrap_or(Path::new("."));
+    let is_new = !parent.exists();
     fs::create_dir_all(parent).map_err(failed("create the folder", parent))?;
+    let made = write_beside(composed, inputs, identities, target);
+    if is_new && made.is_err() {
+        // Empty it helps nobody; one that another build has filled stays.
+        drop(fs::remove_dir(parent));
+    }
+    made
+}
+
+fn write_beside(
+    composed: &Composed,
+    inputs: &Inputs<'_>,
+    identities: &Identities,
+    target: &Path,
+) -> Result<Made, BuildError> {
     let folder = AtomicFolder::create(target, 0o755)?;
     let public = Public::new(folder.path().join("public"))?;
     let bundles = public.bundles(composed, inputs)?;

@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use rustix::fs::{Access, access};
 
 use super::locking::Locking;
 use super::places::{MirrorArguments, SecretsArguments, StoreArguments};
 use super::report::{Failure, Kind};
 use super::ui::{Ui, human_size};
-use super::{ClusterArguments, cluster, fetching, lock, moment};
+use super::{ClusterArguments, cluster, fetching, lock, moment, proving};
 use crate::build::{self, BuildError, Inputs, Made, MadeFile};
+use crate::identity::folder::FolderError;
 use crate::identity::random::Kernel;
 use crate::identity::{Identities, IdentityError};
 use crate::library::Library;
@@ -65,6 +67,9 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         plan.profile.title,
         plan.architecture
     ));
+    let date = moment::fixed()?;
+    let target = target(&arguments.out, &plan);
+    is_writable(&target)?;
     let store = arguments.store.open()?;
     let node_program = node_program(arguments, &store)?;
     let locking = Locking::new(
@@ -81,6 +86,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         .cover(&plan, &locking.bases)
         .map_err(|gaps| locking.stale(&gaps))?;
     let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
+    proving::prove(&locking, locked, &blobs)?;
     let secrets = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);
@@ -89,16 +95,11 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         locked,
         blobs: &blobs,
         node_program,
-        date: moment::fixed()?.unwrap_or(found.date),
+        date: date.unwrap_or(found.date),
         media: arguments.media,
     };
     let composed = build::compose(&inputs, &mut identities)?;
-    let made = build::write(
-        &composed,
-        &inputs,
-        &identities,
-        &target(&arguments.out, &plan),
-    )?;
+    let made = build::write(&composed, &inputs, &identities, &target)?;
     summary(&made, &secrets, ui);
     Ok(())
 }
@@ -122,6 +123,30 @@ fn target(out: &Path, plan: &Plan) -> PathBuf {
         "{}-{}-{}",
         plan.spec.cluster, plan.profile.name, plan.architecture
     ))
+}
+
+/// Asked first: nobody wants to hear of it when everything was fetched.
+fn is_writable(target: &Path) -> Result<(), Failure> {
+    let above = target.ancestors().skip(1);
+    let above = above.map(|path| match path.as_os_str().is_empty() {
+        true => Path::new("."),
+        false => path,
+    });
+    let Some(standing) = above
+        .into_iter()
+        .find(|path| path.symlink_metadata().is_ok())
+    else {
+        return Ok(());
+    };
+    let refuse = |reason: String| {
+        Failure::world(format!("cannot write to {}: {reason}", standing.display()))
+            .hint("name another folder: `--out DIR`")
+    };
+    if !standing.is_dir() {
+        return Err(refuse("it is no folder".to_owned()));
+    }
+    access(standing, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| refuse(std::io::Error::from(error).to_string()))
 }
 
 fn identities(folder: &Path, plan: &Plan, ui: &Ui) -> Result<Identities, Failure> {
@@ -149,10 +174,10 @@ fn node_program(arguments: &Arguments, store: &Store) -> Result<Blob, Failure> {
             .hint("`make node` builds it; `--node-program FILE` names it")
     })?;
     if !bytes.starts_with(b"\x7fELF") {
-        return Err(Failure::input(format!(
-            "{} is not a program (no ELF file)",
-            path.display()
-        )));
+        let message = format!("{} is not a program (no ELF file)", path.display());
+        return Err(Failure::input(message).hint(
+            "name the static `pgbundle-node` that `make node` builds: `--node-program FILE`",
+        ));
     }
     store
         .put(&bytes)
@@ -207,17 +232,20 @@ fn summary(made: &Made, secrets: &Path, ui: &Ui) {
 
 impl From<IdentityError> for Failure {
     fn from(error: IdentityError) -> Self {
-        use IdentityError::{Expired, Incomplete, Json, NotItsKey, OtherCluster};
-        match error {
-            Incomplete { .. }
-            | OtherCluster { .. }
-            | NotItsKey { .. }
-            | Expired { .. }
-            | Json { .. } => Self::input(error.to_string()),
-            IdentityError::Folder(_) | IdentityError::Key(_) | IdentityError::Certificate(_) => {
-                Self::input(error.to_string())
+        let failure = match &error {
+            IdentityError::Folder(FolderError::System { path, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                Self::file("open the folder of secrets", path, source)
             }
-            IdentityError::Random(_) | IdentityError::Issue(_) => Self::world(error.to_string()),
+            IdentityError::Folder(FolderError::System { .. } | FolderError::NotWritten(_))
+            | IdentityError::Random(_)
+            | IdentityError::Issue(_) => Self::world(error.to_string()),
+            _ => Self::input(error.to_string()),
+        };
+        match error.advice() {
+            Some(advice) => failure.hint(advice),
+            None => failure,
         }
     }
 }

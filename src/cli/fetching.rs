@@ -77,7 +77,8 @@ fn run(
     };
     let fetched = fetch::fetch(wants, &fetch, &shown);
     bar.finish_and_clear();
-    let blobs = fetched.map_err(|errors| Failure::world(errors.to_string()))?;
+    let blobs =
+        fetched.map_err(|errors| Failure::world(errors.to_string()).hint(errors.advice()))?;
     Ok(blobs
         .into_iter()
         .map(|blob| (blob.sha256(), blob))

@@ -28,10 +28,17 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
             path.display()
         ))
         .hint("name another file: `pgbundle init other.toml`"),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Failure::input(
+            format!("cannot write {}: its folder is not there", path.display()),
+        )
+        .hint("make the folder first, or name another file"),
         _ => Failure::file("write", path, &error),
     })?;
-    file.write_all(TEMPLATE.as_bytes())
-        .map_err(|error| Failure::file("write", path, &error))?;
+    file.write_all(TEMPLATE.as_bytes()).map_err(|error| {
+        // Half of it would stand in the way of the next try; what cannot be removed is told then.
+        drop(std::fs::remove_file(path));
+        Failure::file("write", path, &error)
+    })?;
     ui.say(format!(
         "wrote {}: set the names and addresses of your hosts in it,",
         path.display()

@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::report::Failure;
+use super::text;
 use super::ui::{Ui, human_size};
+use super::verify::WHAT_TO_NAME;
 use crate::archive::untar::{self, Limits, UntarError};
 use crate::bundle::manifest::{Manifest, Release};
 
@@ -32,7 +34,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     let path = &arguments.path;
     let is_folder = path
         .metadata()
-        .map_err(|error| Failure::file("read", path, &error))?
+        .map_err(|error| Failure::file("read", path, &error).hint(WHAT_TO_NAME))?
         .is_dir();
     let text = if is_folder {
         of_release(path)?
@@ -61,7 +63,8 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, F
 
 fn of_release(folder: &Path) -> Result<String, Failure> {
     let path = folder.join("manifest.json");
-    std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))
+    text::read(&path, text::LARGE)
+        .map_err(|error| Failure::file("read", &path, &error).hint(WHAT_TO_NAME))
 }
 
 /// Reads the first member of a bundle, which is its manifest.
@@ -81,13 +84,14 @@ fn of_bundle(path: &Path) -> Result<String, Failure> {
     });
     match walked {
         Err(Looked::Enough) => Ok(text),
-        Ok(()) => Err(Failure::no(format!("{} is empty", path.display()))),
-        Err(Looked::Other(found)) => Err(Failure::no(format!(
-            "{} is no bundle: it begins with {found}",
-            path.display()
-        ))),
-        Err(Looked::Untar(error)) => Err(Failure::no(format!("{}: {error}", path.display()))),
+        Ok(()) => Err(no_bundle(path, "it is empty")),
+        Err(Looked::Other(found)) => Err(no_bundle(path, &format!("it begins with {found}"))),
+        Err(Looked::Untar(error)) => Err(no_bundle(path, &error.to_string())),
     }
+}
+
+fn no_bundle(path: &Path, why: &str) -> Failure {
+    Failure::no(format!("{} is no bundle: {why}", path.display())).hint(WHAT_TO_NAME)
 }
 
 /// How a look at the first member ended.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
 use super::report::{Failure, Kind};
+use super::text::{LARGE, read as read_text};
 use super::ui::Ui;
 use super::{ClusterArguments, moment};
 use crate::base::Sha256;
@@ -15,7 +16,8 @@ use crate::lock::cover::Gap;
 use crate::lock::{Lock, indexes, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
-use crate::repo::index::VerifiedIndex;
+use crate::repo::index::{IndexError, VerifiedIndex};
+use crate::repo::mirror::SourceError;
 use crate::spec::PlainFile;
 use crate::store::Store;
 use crate::store::http::Client;
@@ -50,6 +52,15 @@ impl<'a> Locking<'a> {
         store: &'a Store,
         ui: &'a Ui,
     ) -> Result<Self, Failure> {
+        let sources: Vec<_> = plan.profile.sources.iter().map(|s| s.id.as_str()).collect();
+        if let Some(unknown) = mirrors.unknown(&sources) {
+            let profile = &plan.profile.name;
+            return Err(Failure::input(format!(
+                "`--mirror {unknown}=…`: profile `{profile}` has no source `{unknown}`; it has `{}`",
+                sources.join("`, `")
+            ))
+            .hint("write the name of a source before the address"));
+        }
         Ok(Self {
             bases: mirror::bases(&plan.spec, &plan.profile, library)?,
             plan,
@@ -69,10 +80,11 @@ impl<'a> Locking<'a> {
     /// The lock on the disk, if there is one.
     pub fn read(&self) -> Result<Option<Lock>, Failure> {
         let path = self.path();
-        match std::fs::read_to_string(&path) {
-            Ok(found) => text::read(&found)
-                .map(Some)
-                .map_err(|error| Failure::input(format!("{}: {error}", path.display()))),
+        match read_text(&path, LARGE) {
+            Ok(found) => text::read(&found).map(Some).map_err(|error| {
+                let fault = error.fault(&found);
+                Failure::document(path.display().to_string(), &found, vec![fault])
+            }),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::file("read the lock", &path, &error)),
         }
@@ -156,7 +168,7 @@ impl<'a> Locking<'a> {
                 ui.warn(format!("{mirror}: {why}; another mirror is taken"));
             },
         )
-        .map_err(|error| Failure::world(error.to_string()))?;
+        .map_err(unreadable)?;
         for evidence in indexes.iter().flat_map(|index| &index.evidence) {
             self.store
                 .put(&evidence.bytes)
@@ -199,10 +211,26 @@ pub fn plain_place(spec: &Path, file: &PlainFile) -> Place {
     Place::Folder(spec.parent().unwrap_or(Path::new("")).join(&file.from))
 }
 
+/// No mirror serves a source rightly. What came and was wrong is not a matter of trying again.
+fn unreadable(error: SourceError) -> Failure {
+    let failure = Failure::world(error.to_string());
+    let SourceError::NoMirror { source_id, tried } = error else {
+        return failure.hint("install the distribution's archive keyring package (such as debian-archive-keyring), or name a folder that holds the certificate: `--keys DIR`");
+    };
+    let is_absent = |(_, why): &(String, IndexError)| matches!(why, IndexError::Transport(_));
+    failure.hint(if tried.is_empty() {
+        format!("name one: `--mirror {source_id}=URL`")
+    } else if tried.iter().all(is_absent) {
+        format!("see to the network, or name another mirror: `--mirror {source_id}=URL`")
+    } else {
+        format!("nothing of it was taken: try again later, or name another mirror: `--mirror {source_id}=URL`")
+    })
+}
+
 fn unlockable(error: pin::PinError) -> Failure {
     let failure = Failure::several(Kind::No, [&error]);
     match error {
-        pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now"),
+        pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now: see to the packages that the profile asks for, or name a mirror that has them"),
         _ => failure,
     }
 }

@@ -1,6 +1,7 @@
 //! Mirrors as verbs use them: which there are, and how they are read.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::places::MirrorArguments;
 use super::report::Failure;
@@ -34,9 +35,13 @@ pub fn mirrors(arguments: &MirrorArguments) -> Result<Mirrors, Failure> {
 pub fn client(arguments: &MirrorArguments) -> Result<Client, Failure> {
     let options = Options {
         ca_file: arguments.ca_file.clone(),
+        stall: Duration::from_secs(arguments.stall.into()),
         ..Options::default()
     };
-    Client::new(options).map_err(|error| Failure::input(error.to_string()))
+    Client::new(options).map_err(|error| {
+        Failure::input(error.to_string())
+            .hint("name a file of CA certificates in PEM: `--ca-file FILE`")
+    })
 }
 
 /// The bases that a spec wants its closure proved on; all of the profile's where it names none.
@@ -64,6 +69,10 @@ impl Transport for ByClient<'_> {
                 HttpError::TooLarge { limit, .. } => TransportError::TooLarge {
                     url: url_shown(),
                     limit,
+                },
+                HttpError::Unreachable { tries, reason, .. } => TransportError::Broken {
+                    url: url_shown(),
+                    source: std::io::Error::other(format!("{reason} (tried {tries} times)")),
                 },
                 other => TransportError::Broken {
                     url: url_shown(),

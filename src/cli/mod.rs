@@ -11,6 +11,7 @@ mod fetch;
 mod fetching;
 mod init;
 mod inspect;
+mod interrupt;
 mod lock;
 mod locking;
 mod mirror;
@@ -18,8 +19,10 @@ mod moment;
 mod places;
 mod plan;
 mod profiles;
+mod proving;
 mod report;
 mod store;
+mod text;
 mod ui;
 mod verify;
 
@@ -96,7 +99,10 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let ui = Ui::new(arguments.quiet);
-    match run(arguments, &ui) {
+    interrupt::listen();
+    let ended = run(arguments, &ui);
+    interrupt::wait_if_ending();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             ui.failure(&failure);
@@ -107,16 +113,17 @@ pub fn main() -> ExitCode {
 
 /// Prints clap's own message: help and version on stdout with 0, mistakes on stderr with 2.
 fn usage(error: &clap::Error) -> ExitCode {
-    let printed = error.print();
-    match (error.exit_code(), printed) {
+    match (error.exit_code(), error.print()) {
         (0, Ok(())) => ExitCode::SUCCESS,
+        // `pgbundle --help | head -1`
+        (0, Err(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         (0, Err(_)) => ExitCode::from(3),
         _ => ExitCode::from(2),
     }
 }
 
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
-    let library = cluster::library(arguments.library);
+    let library = cluster::library(arguments.library)?;
     match arguments.verb {
         Verb::Init(arguments) => init::run(&arguments, ui),
         Verb::Plan(arguments) => plan::run(&arguments, &library, ui),

@@ -1,10 +1,13 @@
 //! Failures as the operator meets them: one message, where, what to do, exit code.
 
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use rustix::io::Errno;
 
 use crate::document::Fault;
 use crate::library::LibraryError;
@@ -19,6 +22,9 @@ pub enum Kind {
     /// The disk, the network, another program.
     World,
 }
+
+/// More than this of one document is read by nobody.
+const MOST_FAULTS: usize = 20;
 
 /// Something failed.
 #[derive(Debug)]
@@ -58,11 +64,27 @@ impl Failure {
 
     /// A file or folder cannot be read or written.
     pub fn file(what: &str, path: &Path, error: &std::io::Error) -> Self {
+        let reason = match error.kind() {
+            ErrorKind::NotFound => "there is no such file".to_owned(),
+            ErrorKind::IsADirectory => "it is a folder".to_owned(),
+            ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
+            // What `read_to_string` says of bytes that are no UTF-8.
+            ErrorKind::InvalidData => "it is no text in UTF-8: save it as such".to_owned(),
+            ErrorKind::FileTooLarge => "it is far too large to be one".to_owned(),
+            _ => error.to_string(),
+        };
         let kind = match error.kind() {
-            std::io::ErrorKind::NotFound => Kind::Input,
+            _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Kind::Input,
+            ErrorKind::NotFound
+            | ErrorKind::FileTooLarge
+            | ErrorKind::IsADirectory
+            | ErrorKind::NotADirectory
+            | ErrorKind::InvalidData
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidFilename => Kind::Input,
             _ => Kind::World,
         };
-        Self::plain(kind, format!("cannot {what} {}: {error}", path.display()))
+        Self::plain(kind, format!("cannot {what} {}: {reason}", path.display()))
     }
 
     /// Everything that is wrong with a document.
@@ -73,38 +95,44 @@ impl Failure {
             text: text.to_owned(),
             fault,
         };
+        let rest = faults.len().saturating_sub(MOST_FAULTS);
+        let mut parts: Vec<_> = faults.into_iter().take(MOST_FAULTS).map(part).collect();
+        if rest > 0 {
+            parts.push(Part::plain(format!("{path} has {rest} more faults")));
+        }
         Self {
             kind: Kind::Input,
-            parts: faults.into_iter().map(part).collect(),
+            parts,
         }
     }
 
     /// The same failure, with the text of a document underlined that brought it about.
     pub fn at(mut self, path: &str, text: &str, span: std::ops::Range<usize>) -> Self {
-        if let Some(Part::Plain { message, hint }) = self.parts.pop() {
-            self.parts.push(Part::Document {
-                path: path.to_owned(),
-                text: text.to_owned(),
-                fault: Fault {
-                    message,
-                    span: Some(span),
+        for part in &mut self.parts {
+            // What is about another document has its place already.
+            if let Part::Plain { message, hint } = part {
+                let fault = Fault {
+                    message: std::mem::take(message),
+                    span: Some(span.clone()),
                     label: String::new(),
-                    hint,
-                },
-            });
+                    hint: hint.take(),
+                };
+                *part = Part::Document {
+                    path: path.to_owned(),
+                    text: text.to_owned(),
+                    fault,
+                };
+            }
         }
         self
     }
 
     /// Several messages of one kind.
     pub fn several(kind: Kind, messages: impl IntoIterator<Item = impl Display>) -> Self {
-        let part = |message: &dyn Display| Part::Plain {
-            message: message.to_string(),
-            hint: None,
-        };
+        let messages = messages.into_iter().map(|message| message.to_string());
         Self {
             kind,
-            parts: messages.into_iter().map(|message| part(&message)).collect(),
+            parts: messages.map(Part::plain).collect(),
         }
     }
 
@@ -119,10 +147,7 @@ impl Failure {
     fn plain(kind: Kind, message: String) -> Self {
         Self {
             kind,
-            parts: vec![Part::Plain {
-                message,
-                hint: None,
-            }],
+            parts: vec![Part::plain(message)],
         }
     }
 
@@ -147,6 +172,28 @@ impl Failure {
 }
 
 impl Part {
+    /// With what helps against a fault of the system, until somebody knows better.
+    fn plain(message: String) -> Self {
+        let code = |number: u8| message.contains(&format!("(os error {number})"));
+        // errno(3): ENOSPC and EDQUOT, EACCES and EPERM, EROFS.
+        let hint = if code(28) || code(122) {
+            "make room there, or name another place"
+        } else if code(13) || code(1) {
+            "see to whom it belongs and what its mode is, or name another place"
+        } else if code(30) {
+            "mount it so that it can be written, or name another place"
+        } else {
+            return Self::Plain {
+                message,
+                hint: None,
+            };
+        };
+        Self::Plain {
+            message,
+            hint: Some(hint.to_owned()),
+        }
+    }
+
     fn render(&self, renderer: &Renderer) -> String {
         match self {
             Self::Plain { message, hint } => render(renderer, message, None, hint.as_deref()),

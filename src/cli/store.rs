@@ -1,7 +1,6 @@
 //! `pgbundle store`: blobs across an air gap.
 
-use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -89,7 +88,8 @@ fn export(arguments: &ExportArguments, library: &Library, ui: &Ui) -> Result<(),
 
 fn import(arguments: &ImportArguments, ui: &Ui) -> Result<(), Failure> {
     let store = arguments.store.open()?;
-    let imported = carry::import(&store, &arguments.file).map_err(not_taken_in)?;
+    let imported = carry::import(&store, &arguments.file)
+        .map_err(|error| not_taken_in(&arguments.file, error))?;
     ui.say(format!(
         "took in {}: {} files, {} of them new",
         arguments.file.display(),
@@ -100,13 +100,13 @@ fn import(arguments: &ImportArguments, ui: &Ui) -> Result<(), Failure> {
 }
 
 /// A file that is no export, or an altered one, is a no; all else is the input's or the world's.
-fn not_taken_in(error: StoreError) -> Failure {
+fn not_taken_in(file: &Path, error: StoreError) -> Failure {
     match &error {
         StoreError::Mismatch { .. } | StoreError::NotAnExport { .. } => {
-            Failure::no(error.to_string())
+            Failure::no(error.to_string()).hint("copy it again from where it was exported")
         }
-        StoreError::Io { source, .. } if source.kind() == ErrorKind::NotFound => {
-            Failure::input(error.to_string())
+        StoreError::Io { path, source, .. } if path == file => {
+            Failure::file("read", path, source).hint("name what `pgbundle store export` wrote")
         }
         _ => Failure::world(error.to_string()),
     }

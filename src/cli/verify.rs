@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::report::Failure;
+use super::text;
 use super::ui::Ui;
 use crate::base::Sha256;
 use crate::bundle::manifest::Release;
@@ -37,7 +38,7 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     let path = &arguments.path;
     let is_folder = path
         .metadata()
-        .map_err(|error| Failure::file("read", path, &error))?
+        .map_err(|error| Failure::file("read", path, &error).hint(WHAT_TO_NAME))?
         .is_dir();
     let (signer, is_trusted) = signer(arguments, is_folder)?;
     let fingerprint = signer.fingerprint();
@@ -60,6 +61,9 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     Ok(())
 }
 
+const WHICH_KEY: &str =
+    "name the `signer.pub` of the cluster's secrets folder, or a copy of it that you trust";
+
 /// The key to trust; false where it is merely the one that lies in the folder.
 fn signer(arguments: &Arguments, is_folder: bool) -> Result<(PublicKey, bool), Failure> {
     let named = arguments.signer.clone().or_else(|| {
@@ -76,10 +80,10 @@ fn signer(arguments: &Arguments, is_folder: bool) -> Result<(PublicKey, bool), F
                 .hint("name the operator's key: `--signer signer.pub`"));
         }
     };
-    let pem = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::file("read the key", &path, &error))?;
+    let pem = text::read(&path, text::SMALL)
+        .map_err(|error| Failure::file("read the key", &path, &error).hint(WHICH_KEY))?;
     let key = PublicKey::from_pem(&path.display().to_string(), &pem)
-        .map_err(|error| Failure::input(error.to_string()))?;
+        .map_err(|error| Failure::input(error.to_string()).hint(WHICH_KEY))?;
     Ok((key, named.is_some()))
 }
 
@@ -114,7 +118,29 @@ fn refused(path: &Path, error: VerifyError) -> Failure {
         VerifyError::Read { .. } | VerifyError::Store { .. } => {
             Failure::world(format!("{}: {error}", path.display()))
         }
-        other => Failure::no(format!("{}: {other}", path.display()))
-            .hint("do not use it; copy it again from where it was built"),
+        other => {
+            let advice = advice(&other);
+            Failure::no(format!("{}: {other}", path.display())).hint(advice)
+        }
     }
 }
+
+fn advice(error: &VerifyError) -> &'static str {
+    match error {
+        VerifyError::NotSignedBy { .. } | VerifyError::OtherSigner { .. } => {
+            "do not use it; if you trust another key, name that: `--signer FILE`"
+        }
+        VerifyError::Older { .. } => "do not use it: hosts refuse it too; take a newer one",
+        VerifyError::Wrong { .. } => "do not use it; take the one that was built for this",
+        VerifyError::Missing { path } if path == "manifest.json" => {
+            "name a release's `public/` folder, or copy it again from where it was built"
+        }
+        VerifyError::NoManifest { .. } | VerifyError::Damaged { .. } => {
+            "name a bundle (`bundles/<role>.tar.gz`), or copy it again from where it was built"
+        }
+        _ => "do not use it; copy it again from where it was built",
+    }
+}
+
+/// What to name, where what was named is not there.
+pub const WHAT_TO_NAME: &str = "name a release's `public/` folder or a bundle's `.tar.gz`";

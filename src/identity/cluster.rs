@@ -1,13 +1,15 @@
 //! `cluster.json`: what a cluster is besides its name.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::folder::Folder;
 use super::random::{Random, draw};
 use super::{IdentityError, from_json, to_json};
-use crate::base::{ClusterName, SchemaVersion, Sha256};
+use crate::base::{ClusterName, NodeName, SchemaVersion, Sha256};
 
-const NAME: &str = "cluster.json";
+pub(super) const NAME: &str = "cluster.json";
 
 /// The file's content.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,9 @@ pub(super) struct ClusterRecord {
     /// What that build held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     content: Option<Sha256>,
+    /// Every node that keys were ever made for.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    nodes: BTreeSet<NodeName>,
 }
 
 impl ClusterRecord {
@@ -83,9 +88,27 @@ impl ClusterRecord {
             etcd_token: hex::encode(draw::<16>(random)?),
             generation: 0,
             content: None,
+            nodes: BTreeSet::new(),
         };
         record.store(folder)?;
         Ok(record)
+    }
+
+    /// Whether everything in the folder was made once.
+    pub fn is_complete(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
+    /// Whether keys were made for this node.
+    pub fn knows(&self, node: &NodeName) -> bool {
+        self.nodes.contains(node)
+    }
+
+    /// Takes down that keys were made for these nodes; says whether that is new.
+    pub fn note<'n>(&mut self, nodes: impl Iterator<Item = &'n NodeName>) -> bool {
+        let before = self.nodes.len();
+        self.nodes.extend(nodes.cloned());
+        self.nodes.len() > before
     }
 
     /// Takes up what a build holds; says whether that is new.

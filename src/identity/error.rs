@@ -6,7 +6,7 @@ use super::authority::IssueError;
 use super::folder::FolderError;
 use super::random::NoRandom;
 use super::x509::NotACertificate;
-use crate::base::{ClusterName, Epoch};
+use crate::base::{ClusterName, Epoch, NodeName};
 use crate::bundle::sign::KeyError;
 
 /// The secrets cannot be used.
@@ -36,7 +36,7 @@ pub enum IdentityError {
         reason: String,
     },
     /// It belongs to another cluster.
-    #[error("`{}` belongs to cluster `{found}`, not to `{wanted}`: name another folder", path.display())]
+    #[error("`{}` belongs to cluster `{found}`, not to `{wanted}`", path.display())]
     OtherCluster {
         /// The file.
         path: PathBuf,
@@ -46,16 +46,28 @@ pub enum IdentityError {
         wanted: ClusterName,
     },
     /// A part is gone that cannot be made again.
-    #[error(
-        "`{}` is missing although `{}` is there: restore it from your copy, \
-         or move the whole folder away to begin a new cluster",
-        missing.display(), beside.display()
-    )]
+    #[error("`{}` is missing although `{}` is there", missing.display(), beside.display())]
     Incomplete {
         /// What is gone.
         missing: PathBuf,
         /// What says that it was there.
         beside: PathBuf,
+    },
+    /// A node's key is gone, and its certificate is not.
+    #[error("`{}` is missing although `{}` is there", key.display(), certificate.display())]
+    LostKey {
+        /// The key.
+        key: PathBuf,
+        /// The certificate that was issued for it.
+        certificate: PathBuf,
+    },
+    /// The keys of a node are gone that this cluster was built with.
+    #[error("`{}` is missing, and this cluster was built with `{node}` before", folder.display())]
+    LostNode {
+        /// The node.
+        node: NodeName,
+        /// Where its keys were.
+        folder: PathBuf,
     },
     /// The CA's key and its certificates do not belong together.
     #[error("no certificate in `{}` belongs to the key in `{}`", certificates.display(), key.display())]
@@ -73,4 +85,42 @@ pub enum IdentityError {
         /// When.
         expired: Epoch,
     },
+}
+
+impl IdentityError {
+    /// What to do, where the message does not say it.
+    pub fn advice(&self) -> Option<String> {
+        Some(match self {
+            Self::OtherCluster { .. } => "name another folder: `--secrets DIR`".to_owned(),
+            Self::Incomplete { .. } => {
+                "restore it from your copy, or move the whole folder away to begin a new cluster"
+                    .to_owned()
+            }
+            Self::LostKey { certificate, .. } => format!(
+                "restore it from your copy, or remove `{}` too if this node is to get another key",
+                certificate.display()
+            ),
+            Self::LostNode { node, folder } => format!(
+                "restore it from your copy, or `mkdir -m 0700 {}` if {node} is to get new keys",
+                folder.display()
+            ),
+            Self::NotItsKey { .. } => "restore both from one copy of the folder".to_owned(),
+            Self::Expired { path, .. } => format!(
+                "if this machine's clock is right, move `{}` aside: the next build makes another for the same key, and every node then needs its new seed",
+                path.display()
+            ),
+            Self::Json { .. } | Self::Key(_) | Self::Certificate(_) => {
+                "restore it from your copy of the folder".to_owned()
+            }
+            Self::Folder(FolderError::Kind { .. }) => {
+                "restore it from your copy of the folder".to_owned()
+            }
+            Self::Folder(FolderError::System { source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                "`pgbundle build` makes it; `--secrets DIR` names another".to_owned()
+            }
+            Self::Folder(_) | Self::Random(_) | Self::Issue(_) => return None,
+        })
+    }
 }

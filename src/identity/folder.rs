@@ -109,6 +109,11 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// The same for a message.
+    pub fn shown(&self, name: &str) -> String {
+        self.at(name).display().to_string()
+    }
+
     /// Reads a file; none where it is not there.
     pub fn read(&self, name: &str) -> Result<Option<Secret>, FolderError> {
         let path = self.at(name);

@@ -2,7 +2,7 @@
 //! node's keys, and the passwords. Made once, reused ever after.
 //!
 //! ```text
-//! cluster.json                            cluster id, etcd token, generation
+//! cluster.json                            cluster id, etcd token, generation, nodes
 //! ca.key  ca.pem                          the CA's key; the set of CAs that nodes trust
 //! signer.key  signer.pub                  the key that signs bundles
 //! passwords.json                          passwords
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Opening the folder makes what is missing, and nothing else: a node that
-//! joins gets keys, the others keep theirs. A certificate is issued anew, for
+//! joins gets keys, the others keep theirs; what was lost is asked for. A certificate is issued anew, for
 //! the same key, when [`renewal::judge`] says so. Chance and the clock enter
 //! as arguments; from an opened folder on, everything is pure.
 //!
@@ -53,6 +53,7 @@ pub struct Identities {
     folder: Folder,
     cluster: ClusterRecord,
     ca_pem: String,
+    ca_valid_from: Epoch,
     ca_expires: Epoch,
     signer: SigningKey,
     passwords: Passwords,
@@ -70,14 +71,15 @@ impl Identities {
         let folder = Folder::open_or_make(folder)?;
         let _locked = folder.lock()?;
         let spec = &plan.spec;
-        let cluster = ClusterRecord::open_or_make(&folder, &spec.cluster, random)?;
-        let ca_key = key_of(&folder, "ca.key", "ca.pem", random)?;
+        let mut cluster = ClusterRecord::open_or_make(&folder, &spec.cluster, random)?;
+        none_is_lost(&folder, &cluster, &spec.nodes)?;
+        let ca_key = key_of(&folder, &cluster, "ca.key", "ca.pem", random)?;
         let authority = Authority::new(&spec.cluster, &ca_key);
         let days = spec.certificates.ca_days;
         let ca_pem = ca_of(&folder, || authority.certify_itself(now, days, random))?;
         let ca = own_certificate(&folder, &ca_pem, &ca_key, now)?;
-        let signer = signer_of(&folder, random)?;
-        let passwords = passwords_of(&folder, random)?;
+        let signer = signer_of(&folder, &cluster, random)?;
+        let passwords = passwords_of(&folder, &cluster, random)?;
         let desk = node::Desk {
             folder: &folder,
             authority: &authority,
@@ -90,7 +92,11 @@ impl Identities {
         for node in &spec.nodes {
             nodes.insert(node.name.clone(), desk.secrets_of(node, random)?);
         }
+        if cluster.note(nodes.keys()) {
+            cluster.store(&folder)?;
+        }
         Ok(Self {
+            ca_valid_from: ca.not_before,
             ca_expires: ca.not_after,
             folder,
             cluster,
@@ -143,12 +149,37 @@ impl Identities {
         self.nodes.get(name)
     }
 
+    /// The moment from which all of a node's certificates, and the CA, are valid.
+    pub fn valid_from(&self, name: &NodeName) -> Epoch {
+        let own = self.nodes.get(name).into_iter().flat_map(NodeSecrets::all);
+        own.map(|(_, pair)| pair.valid_from)
+            .fold(self.ca_valid_from, Epoch::max)
+    }
+
     /// The moment at which the first of a node's certificates, or the CA, expires.
     pub fn expires(&self, name: &NodeName) -> Epoch {
         let own = self.nodes.get(name).into_iter().flat_map(NodeSecrets::all);
         own.map(|(_, pair)| pair.expires)
             .fold(self.ca_expires, Epoch::min)
     }
+}
+
+/// A node that joins is given keys; one that had some is not given others in silence.
+fn none_is_lost(
+    folder: &Folder,
+    cluster: &ClusterRecord,
+    nodes: &[Node],
+) -> Result<(), IdentityError> {
+    for node in nodes {
+        let own = folder.at(&format!("nodes/{}", node.name));
+        if cluster.knows(&node.name) && own.symlink_metadata().is_err() {
+            return Err(IdentityError::LostNode {
+                node: node.name.clone(),
+                folder: own,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Where clients enter the cluster: by its VIP, else by any proxy.
@@ -172,7 +203,7 @@ pub fn certificates(
     let mut listed = Vec::new();
     let mut add = |node: Option<&NodeName>, purpose, file: &str| -> Result<(), IdentityError> {
         if let Some(pem) = folder.read(file)? {
-            for fields in x509::read_all(file, pem.expose())? {
+            for fields in x509::read_all(&folder.shown(file), pem.expose())? {
                 listed.push(Listed::new(node.cloned(), purpose, &fields, now));
             }
         }
@@ -192,12 +223,13 @@ pub fn certificates(
 /// that is there alone, the key was lost, and a new one would not fit.
 fn key_of(
     folder: &Folder,
+    cluster: &ClusterRecord,
     name: &str,
     public: &str,
     random: &mut dyn Random,
 ) -> Result<SigningKey, IdentityError> {
     if let Some(pem) = folder.read(name)? {
-        return Ok(SigningKey::from_pem(name, &pem)?);
+        return Ok(SigningKey::from_pem(&folder.shown(name), &pem)?);
     }
     if folder.read(public)?.is_some() {
         return Err(IdentityError::Incomplete {
@@ -205,9 +237,25 @@ fn key_of(
             beside: folder.at(public),
         });
     }
+    is_still_to_be_made(folder, cluster, name)?;
     let key = draw_key(random)?;
     folder.write(name, key.to_pem().expose())?;
     Ok(key)
+}
+
+/// A part that is not there was never there, or it was lost.
+fn is_still_to_be_made(
+    folder: &Folder,
+    cluster: &ClusterRecord,
+    name: &str,
+) -> Result<(), IdentityError> {
+    if !cluster.is_complete() {
+        return Ok(());
+    }
+    Err(IdentityError::Incomplete {
+        missing: folder.at(name),
+        beside: folder.at(cluster::NAME),
+    })
 }
 
 fn draw_key(random: &mut dyn Random) -> Result<SigningKey, NoRandom> {
@@ -238,7 +286,7 @@ fn own_certificate(
     now: Epoch,
 ) -> Result<Fields, IdentityError> {
     let public_key = key.public().to_der();
-    let all = x509::read_all("ca.pem", pem)?;
+    let all = x509::read_all(&folder.shown("ca.pem"), pem)?;
     // A CA that was prolonged with its key stands there twice.
     let own = all
         .into_iter()
@@ -257,8 +305,12 @@ fn own_certificate(
     Ok(own)
 }
 
-fn signer_of(folder: &Folder, random: &mut dyn Random) -> Result<SigningKey, IdentityError> {
-    let key = key_of(folder, "signer.key", "signer.pub", random)?;
+fn signer_of(
+    folder: &Folder,
+    cluster: &ClusterRecord,
+    random: &mut dyn Random,
+) -> Result<SigningKey, IdentityError> {
+    let key = key_of(folder, cluster, "signer.key", "signer.pub", random)?;
     let public = key.public().to_pem();
     if folder
         .read("signer.pub")?
@@ -269,11 +321,18 @@ fn signer_of(folder: &Folder, random: &mut dyn Random) -> Result<SigningKey, Ide
     Ok(key)
 }
 
-fn passwords_of(folder: &Folder, random: &mut dyn Random) -> Result<Passwords, IdentityError> {
+fn passwords_of(
+    folder: &Folder,
+    cluster: &ClusterRecord,
+    random: &mut dyn Random,
+) -> Result<Passwords, IdentityError> {
     const NAME: &str = "passwords.json";
     let mut passwords = match folder.read(NAME)? {
         Some(text) => from_json(folder, NAME, &text)?,
-        None => Passwords::empty(),
+        None => {
+            is_still_to_be_made(folder, cluster, NAME)?;
+            Passwords::empty()
+        }
     };
     if passwords.complete(random)? {
         folder.write(NAME, &to_json(&passwords))?;

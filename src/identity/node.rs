@@ -67,6 +67,8 @@ pub struct KeyPair {
     pub key: Secret,
     /// The certificate, PEM.
     pub certificate: String,
+    /// From when it is valid.
+    pub valid_from: Epoch,
     /// When it expires.
     pub expires: Epoch,
 }
@@ -138,11 +140,13 @@ impl Desk<'_> {
             return Ok(Some(kept));
         }
         let certificate = self.authority.issue(&request, &key, random)?;
+        let fields = x509::read(&file, &certificate)?;
         self.folder.write(&file, &certificate)?;
         Ok(Some(KeyPair {
             key: key.to_pem(),
             certificate,
-            expires: request.not_after,
+            valid_from: fields.not_before,
+            expires: fields.not_after,
         }))
     }
 
@@ -154,7 +158,14 @@ impl Desk<'_> {
     ) -> Result<SigningKey, IdentityError> {
         let file = purpose.file(&node.name, "key");
         if let Some(pem) = self.folder.read(&file)? {
-            return Ok(SigningKey::from_pem(&file, &pem)?);
+            return Ok(SigningKey::from_pem(&self.folder.shown(&file), &pem)?);
+        }
+        let certificate = purpose.file(&node.name, "pem");
+        if self.folder.read(&certificate)?.is_some() {
+            return Err(IdentityError::LostKey {
+                key: self.folder.at(&file),
+                certificate: self.folder.at(&certificate),
+            });
         }
         let key = draw_key(random)?;
         self.folder.write(&file, key.to_pem().expose())?;
@@ -168,7 +179,7 @@ impl Desk<'_> {
         key: &SigningKey,
         request: &Request,
     ) -> Result<Option<KeyPair>, IdentityError> {
-        let fields = x509::read(file, pem.expose())?;
+        let fields = x509::read(&self.folder.shown(file), pem.expose())?;
         let wanted = Wanted {
             subjects: &request.subjects,
             public_key: &key.public().to_der(),
@@ -180,6 +191,7 @@ impl Desk<'_> {
             Verdict::Keep => Some(KeyPair {
                 key: key.to_pem(),
                 certificate: pem.expose().to_owned(),
+                valid_from: fields.not_before,
                 expires: fields.not_after,
             }),
         })

@@ -12,8 +12,8 @@ use crate::repo::index::VerifiedIndex;
 use crate::repo::package::PackageError;
 use crate::solve::SolveError;
 
-mod close;
-mod row;
+pub mod close;
+pub(super) mod row;
 pub use row::RowError;
 
 /// A lock cannot be made.

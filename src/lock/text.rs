@@ -7,6 +7,7 @@ use super::request::digest;
 use super::{Lock, LockedFile, LockedIndex, LockedPackage};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
+use crate::document::Fault;
 use crate::repo::deb822::stanzas;
 
 const HEADER: &str = "\
@@ -18,12 +19,10 @@ const HEADER: &str = "\
 #[derive(Debug, thiserror::Error)]
 pub enum LockTextError {
     /// Not TOML, or not a lock.
-    #[error("{0}")]
+    #[error("this is no lock: {}", .0.message())]
     Toml(#[from] toml::de::Error),
     /// Rows out of order or twice.
-    #[error(
-        "the {what} are not sorted, or one stands there twice, at `{at}`: the lock was edited or merged by hand; make it again with `pgbundle lock`"
-    )]
+    #[error("the {what} are not sorted, or one stands there twice, at `{at}`")]
     Order {
         /// Which rows.
         what: &'static str,
@@ -31,9 +30,7 @@ pub enum LockTextError {
         at: String,
     },
     /// A package's row and its stanza are of two files.
-    #[error(
-        "the package `{name}` and the `{field}` of its stanza contradict each other: the lock was edited or merged by hand; make it again with `pgbundle lock`"
-    )]
+    #[error("the package `{name}` and the `{field}` of its stanza contradict each other")]
     Stanza {
         /// The package.
         name: String,
@@ -41,34 +38,59 @@ pub enum LockTextError {
         field: &'static str,
     },
     /// The digest of what was asked does not match.
-    #[error(
-        "`request` is not the digest of `asked`: the lock was edited by hand; make it again with `pgbundle lock`"
-    )]
+    #[error("`request` is not the digest of `asked`")]
     Request,
+}
+
+impl LockTextError {
+    /// What is wrong with `text`, where, and what to do.
+    pub fn fault(&self, text: &str) -> Fault {
+        let first = |words: &str| text.find(words).map(|at| at..at + words.len());
+        let last = |words: &str| text.rfind(words).map(|at| at..at + words.len());
+        let span = match self {
+            Self::Toml(error) => error.span(),
+            Self::Order { at, .. } => last(&basic(at)),
+            Self::Stanza { name, .. } => first(&format!("name = {}", basic(name))),
+            Self::Request => first("request = "),
+        };
+        Fault {
+            message: self.to_string(),
+            span: span.filter(|span| !span.is_empty()),
+            label: String::new(),
+            hint: Some(
+                "it was edited or merged by hand, or is another version's: `pgbundle lock` makes it again"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 /// Reads a lock and checks what [`write`] keeps.
 pub fn read(text: &str) -> Result<Lock, LockTextError> {
     let lock: Lock = toml::from_str(text)?;
-    sorted("sentences of `asked`", &lock.asked, String::clone)?;
+    sorted("sentences of `asked`", &lock.asked, String::clone, |row| {
+        row
+    })?;
     if digest(&lock.asked) != lock.request {
         return Err(LockTextError::Request);
     }
-    unique("indexes", &lock.indexes, |row| {
-        format!("{} {}", row.source, row.path)
-    })?;
-    sorted("packages", &lock.packages, |row| {
-        (row.family, row.name.clone(), row.version.clone())
-    })?;
-    sorted("files", &lock.files, |row| row.name.clone())?;
+    unique(&lock.indexes)?;
+    let order = |row: &LockedPackage| (row.family, row.name.clone(), row.version.clone());
+    sorted("packages", &lock.packages, order, |row| &row.name)?;
+    sorted(
+        "files",
+        &lock.files,
+        |row| row.name.clone(),
+        |row| &row.name,
+    )?;
     for row in &lock.packages {
-        sorted("roles of a package", &row.roles, |role| *role)?;
+        sorted("roles", &row.roles, |role| *role, |_| &row.name)?;
         if row.family == Family::Deb {
             of_one_file(row)?;
         }
     }
     for row in &lock.files {
-        sorted("roles of a file", &row.roles, |role| *role)?;
+        sorted("roles", &row.roles, |role| *role, |_| &row.name)?;
     }
     Ok(lock)
 }
@@ -97,29 +119,32 @@ fn of_one_file(row: &LockedPackage) -> Result<(), LockTextError> {
     }
 }
 
-fn sorted<T, K: Ord + std::fmt::Debug>(
+fn sorted<'t, T, K: Ord>(
     what: &'static str,
-    rows: &[T],
+    rows: &'t [T],
     key: impl Fn(&T) -> K,
+    name: impl Fn(&'t T) -> &'t String,
 ) -> Result<(), LockTextError> {
     match rows.windows(2).find(|pair| key(&pair[0]) >= key(&pair[1])) {
         Some(pair) => Err(LockTextError::Order {
             what,
-            at: format!("{:?}", key(&pair[1])),
+            at: name(&pair[1]).clone(),
         }),
         None => Ok(()),
     }
 }
 
 // Indexes keep the order of the profile's sources.
-fn unique<T>(
-    what: &'static str,
-    rows: &[T],
-    key: impl Fn(&T) -> String,
-) -> Result<(), LockTextError> {
+fn unique(rows: &[LockedIndex]) -> Result<(), LockTextError> {
     let mut seen = BTreeSet::new();
-    match rows.iter().map(key).find(|key| !seen.insert(key.clone())) {
-        Some(at) => Err(LockTextError::Order { what, at }),
+    match rows
+        .iter()
+        .find(|row| !seen.insert((&row.source, &row.path)))
+    {
+        Some(row) => Err(LockTextError::Order {
+            what: "indexes",
+            at: row.path.clone(),
+        }),
         None => Ok(()),
     }
 }

@@ -1,56 +1,366 @@
-//! Whether the clock is in step with the time servers of the spec.
+//! When services may start: whether this host's clock is in step, and of whom that is known.
 //!
-//! systemd-timesyncd writes a file once it has heard a server
-//! (systemd-timesyncd.service(8)); it goes when the service stops, so it
-//! speaks of this start and of these servers. The kernel's own flag
-//! (adjtimex(2)) is of the machine and may stem from another service.
+//! Certificates are judged by the clock, and a clock that is put back under a
+//! running Patroni holds up writes (Patroni issue 3560). So no service of the
+//! cluster is started by a clock that is out of step, at the first boot and at
+//! each later one: `up` asks before it starts anything, and at boot the units,
+//! which systemd would start by itself, stand behind `pgbundle-clock.service`
+//! ([`gate`]).
 //!
-//! A host that may not set its clock (a container) skips the unit by the
-//! unit's own conditions. Its clock is kept by the machine that carries it,
-//! which is trusted, as on any host where no time servers are named.
+//! # What "in step" means
+//! No clock proves itself right, and a closed network may have no time server.
+//! The rules, in this order, asked until one decides:
+//!
+//! 1. **Within bounds.** Before the lock's date (less a day, for a clock kept in
+//!    local time) or before a certificate of this node is valid, and after the
+//!    first of them has expired, the clock is wrong or the seed too old, whatever
+//!    anybody says. Where a time server was heard, it is the seed: refused. Else
+//!    the host waits for its clock to be set.
+//! 2. **A time server of the spec was heard** ([`heard`]): in step.
+//! 3. **The operator said so** for this boot (`pgbundle-node accept-clock`).
+//! 4. **Members of etcd with a quorum** ([`peers`]): with one of them within
+//!    [`TOLERANCE`], in step; if all who answer say otherwise, not. Those that
+//!    have no quorum are not asked: hosts that are switched on together would
+//!    wait for each other, and one wrong clock would hold up the right ones.
+//! 5. **Nobody can be asked.** Where the spec names time servers: wait for one of
+//!    them. Where it names none: this host's own time service, or the machine that
+//!    carries it, is trusted.
+//!
+//! # What it cannot tell
+//! Hosts that form a cluster all at once, without time servers, are not compared
+//! with each other. A node that is a proxy alone may not ask etcd, and has rules 1
+//! to 3 and 5. Below systemd nothing before its build date is ever seen: it sets
+//! such a clock to that date (systemd(1), `/usr/lib/clock-epoch`), and timesyncd
+//! to when it last ran, so that a host whose battery is empty comes up behind by
+//! the time that it was off. Rule 4 finds that, rule 1 does not.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub mod gate;
+pub mod heard;
+pub mod peers;
+
+use super::bundles::RoleBundle;
+use super::durable::{self, Rights};
+use super::files::all_services;
+use super::health;
 use super::host::Host;
+use super::narrator::{Narrator, Wait};
+use super::services::keeps_time;
 use super::stop::Stop;
-use super::system::Call;
+use crate::base::Epoch;
+use crate::seed::identity::Identity;
+use peers::PeerClock;
 
-const SYNCHRONIZED: &str = "/run/systemd/timesync/synchronized";
+/// How far a clock may be from a peer's, in seconds: what Kerberos allows (RFC
+/// 4120, 8.2). Quartz that nothing disciplines strays by a second a day, which
+/// must not keep a host out of its cluster; a wrong time zone or battery does.
+pub const TOLERANCE: i64 = 300;
 
-/// Whether the time service has heard a server, or has no say here.
-pub fn is_in_step(host: &Host, unit: &str) -> Result<bool, Stop> {
-    Ok(host.path(SYNCHRONIZED).exists() || is_skipped(host, unit)?)
+/// What the operator leaves by `pgbundle-node accept-clock`; gone with this boot.
+const ACCEPTED: &str = "/run/pgbundle/clock-accepted";
+
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What stands against the clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// It is out of bounds, for this reason.
+    Bounds(String),
+    /// It is out of bounds, and a time server was heard: the seed is at fault.
+    Lasting(String),
+    /// The cluster's clocks say otherwise.
+    Peers(String),
+    /// No time server of the spec was heard.
+    Servers,
 }
 
-/// Whether a start of the unit was skipped by its own conditions. Before the
-/// first start they have not been asked: the time of asking is 0.
-pub fn is_skipped(host: &Host, unit: &str) -> Result<bool, Stop> {
-    let properties = "--property=ConditionResult,ConditionTimestampMonotonic";
-    let answer = host
-        .system
-        .run(&Call::new("systemctl", ["show", properties, unit]))?;
-    let says = |line: &str| answer.output.lines().any(|said| said == line);
-    let was_asked = !says("ConditionTimestampMonotonic=0") && !answer.output.trim().is_empty();
-    Ok(was_asked && says("ConditionResult=no"))
+/// What is known of the clock; nothing of it is asked before it is needed.
+pub trait Signs {
+    /// Why the clock is out of bounds; none: it is within.
+    fn bounds(&self) -> Option<String>;
+    /// Whether a time server was heard; none: there is none to hear.
+    fn heard(&self) -> Result<Option<bool>, Stop>;
+    /// Whether the operator said that the clock is right.
+    fn accepted(&self) -> bool;
+    /// The clocks of those who have a quorum.
+    fn peers(&self) -> Result<Vec<PeerClock>, Stop>;
+}
+
+/// The rules above; none: the clock is in step.
+pub fn judge(signs: &dyn Signs) -> Result<Option<Doubt>, Stop> {
+    let heard = signs.heard()?;
+    match signs.bounds() {
+        Some(reason) if heard == Some(true) => return Ok(Some(Doubt::Lasting(reason))),
+        Some(reason) => return Ok(Some(Doubt::Bounds(reason))),
+        None if heard == Some(true) || signs.accepted() => return Ok(None),
+        None => {}
+    }
+    let peers = signs.peers()?;
+    if peers.iter().any(|peer| peer.ahead.abs() <= TOLERANCE) {
+        return Ok(None);
+    }
+    if !peers.is_empty() {
+        return Ok(Some(Doubt::Peers(difference(&peers))));
+    }
+    Ok((heard == Some(false)).then_some(Doubt::Servers))
+}
+
+/// The signs on a host.
+struct Here<'a> {
+    host: &'a Host<'a>,
+    identity: &'a Identity,
+    bundles: &'a [RoleBundle],
+}
+
+impl Signs for Here<'_> {
+    fn bounds(&self) -> Option<String> {
+        out_of_bounds(self.host.now(), self.identity)
+    }
+
+    fn heard(&self) -> Result<Option<bool>, Stop> {
+        let Some(service) = all_services(self.bundles).find(|service| keeps_time(service)) else {
+            return Ok(None);
+        };
+        if heard::has_heard(self.host) {
+            return Ok(Some(true));
+        }
+        let is_skipped = heard::is_skipped(self.host, &service.unit)?;
+        Ok((!is_skipped).then_some(false))
+    }
+
+    fn accepted(&self) -> bool {
+        self.host.path(ACCEPTED).exists()
+    }
+
+    fn peers(&self) -> Result<Vec<PeerClock>, Stop> {
+        peers::ask(self.host)
+    }
+}
+
+/// Whether the seed and its certificates are not of this time, and why.
+///
+/// Without the time itself: a text that changes each second would be news each second.
+pub fn out_of_bounds(now: Epoch, identity: &Identity) -> Option<String> {
+    let day_before = identity.date.plus_days(-1);
+    let where_it_stands = if now < day_before {
+        format!("before {day_before}, the day before this cluster's packages were locked")
+    } else if now < identity.valid_from {
+        format!(
+            "before {}, from when this node's certificates are valid",
+            identity.valid_from
+        )
+    } else if now > identity.expires {
+        format!(
+            "after {}, when this node's certificates expire",
+            identity.expires
+        )
+    } else {
+        return None;
+    };
+    Some(format!(
+        "its clock stands {where_it_stands}: certificates would be refused"
+    ))
+}
+
+/// What somebody can do about a clock out of bounds.
+pub const SET_IT: &str =
+    "set the clock, or make a time server reachable; a seed that has expired must be made anew";
+
+/// What is waited for where the clock is wrong.
+pub const THE_RIGHT_TIME: &str = "the right time";
+
+fn difference(peers: &[PeerClock]) -> String {
+    let told = peers.iter().map(|peer| {
+        let side = if peer.ahead > 0 { "ahead of" } else { "behind" };
+        format!("{} {side} {}'s", in_words(peer.ahead.abs()), peer.name)
+    });
+    format!(
+        "its clock is {}, and they have a quorum",
+        told.collect::<Vec<_>>().join(" and ")
+    )
+}
+
+/// A length of time to the nearest of a unit that suits it, so that it is not another each second.
+fn in_words(seconds: i64) -> String {
+    let (unit, length) = match seconds {
+        0..7_200 => ("minutes", 60),
+        7_200..172_800 => ("hours", 3_600),
+        _ => ("days", 86_400),
+    };
+    format!("{} {unit}", (seconds + length / 2) / length)
+}
+
+/// What is waited for before services start; none: the clock is in step.
+///
+/// # Errors
+/// Refuses where waiting would not help.
+pub fn waits(host: &Host, identity: &Identity, bundles: &[RoleBundle]) -> Result<Vec<Wait>, Stop> {
+    let here = Here {
+        host,
+        identity,
+        bundles,
+    };
+    let wait = |text: &str, remedy: &str| Wait {
+        what: THE_RIGHT_TIME.to_owned(),
+        of: format!("this host: {text}"),
+        since: host.now(),
+        remedy: remedy.to_owned(),
+    };
+    Ok(match judge(&here)? {
+        None => Vec::new(),
+        Some(Doubt::Lasting(text)) => return Err(Stop::refuse(format!("this host: {text}"))),
+        Some(Doubt::Bounds(text)) => vec![wait(&text, SET_IT)],
+        Some(Doubt::Peers(text)) => vec![wait(
+            &text,
+            "set the clock that is wrong; if it is theirs: pgbundle-node accept-clock",
+        )],
+        Some(Doubt::Servers) => health::unanswered(host, bundles, keeps_time)?,
+    })
+}
+
+/// Returns once the clock is in step, or with a fault after `patience`.
+pub fn wait_for(
+    host: &Host,
+    narrator: &mut Narrator,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+    patience: Option<Duration>,
+) -> Result<(), Stop> {
+    let begun = Instant::now();
+    loop {
+        let waits = waits(host, identity, bundles)?;
+        narrator.waits(waits.clone())?;
+        if waits.is_empty() {
+            return Ok(());
+        }
+        if patience.is_some_and(|patience| begun.elapsed() >= patience) {
+            let still: Vec<_> = waits.iter().map(ToString::to_string).collect();
+            return Err(Stop::World(format!("still {}", still.join("; "))));
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
+/// Takes the clock as right until the next boot, as far as others could say otherwise.
+pub fn accept(host: &Host) -> Result<(), Stop> {
+    let text = format!("{}\n", host.now());
+    Ok(durable::write(
+        &host.path(ACCEPTED),
+        text.as_bytes(),
+        Rights::own(0o644),
+    )?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::durable::{self, Rights};
-    use crate::node::system::recorded::Recorded;
+    use crate::node::identity::tests::example;
 
     #[test]
-    fn in_step_is_heard_or_not_ours_to_set() {
-        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        let host = system.host(folder.path());
-        let unit = "systemd-timesyncd.service";
-        for (result, asked, is_in) in [("no", 0, false), ("yes", 7, false), ("no", 7, true)] {
-            let said = format!("ConditionResult={result}\nConditionTimestampMonotonic={asked}\n");
-            system.answer("systemctl show", 0, &said);
-            assert_eq!(is_in_step(&host, unit).unwrap(), is_in, "{said}");
+    fn a_clock_may_be_a_day_early_and_never_late() {
+        let mut identity = example();
+        let day = 86_400;
+        let at = |base: Epoch, seconds: i64, identity: &Identity| {
+            let now = Epoch::from_seconds(base.seconds() + seconds).unwrap();
+            out_of_bounds(now, identity)
+        };
+        assert_eq!(at(identity.date, -day, &identity), None);
+        let early = at(identity.date, -day - 1, &identity).unwrap();
+        assert!(early.contains("before") && early.contains("locked"));
+        assert_eq!(at(identity.expires, 0, &identity), None);
+        let late = at(identity.expires, 1, &identity).unwrap();
+        assert!(late.contains("expire"));
+        // A certificate that was made, or renewed, long after the lock.
+        identity.valid_from = identity.date.plus_days(90);
+        assert_eq!(at(identity.valid_from, 0, &identity), None);
+        let early = at(identity.valid_from, -1, &identity).unwrap();
+        assert!(early.contains("before") && early.contains("valid"));
+    }
+
+    #[derive(Default)]
+    struct Told {
+        bounds: Option<&'static str>,
+        heard: Option<bool>,
+        accepted: bool,
+        ahead: Vec<i64>,
+    }
+
+    impl Signs for Told {
+        fn bounds(&self) -> Option<String> {
+            self.bounds.map(str::to_owned)
         }
-        system.answer("systemctl show", 0, "");
-        assert!(!is_in_step(&host, unit).unwrap());
-        durable::write(&host.path(SYNCHRONIZED), b"", Rights::own(0o644)).unwrap();
-        assert!(is_in_step(&host, unit).unwrap());
+        fn heard(&self) -> Result<Option<bool>, Stop> {
+            Ok(self.heard)
+        }
+        fn accepted(&self) -> bool {
+            self.accepted
+        }
+        fn peers(&self) -> Result<Vec<PeerClock>, Stop> {
+            let peer = |(number, ahead): (usize, &i64)| PeerClock {
+                name: format!("db-{}", number + 2),
+                ahead: *ahead,
+            };
+            Ok(self.ahead.iter().enumerate().map(peer).collect())
+        }
+    }
+
+    fn judged(change: impl FnOnce(&mut Told)) -> Option<Doubt> {
+        let mut told = Told::default();
+        change(&mut told);
+        judge(&told).unwrap()
+    }
+
+    #[test]
+    fn alone_and_without_time_servers_a_clock_within_bounds_is_trusted() {
+        assert_eq!(judged(|_| {}), None);
+        let early = Some(Doubt::Bounds("early".to_owned()));
+        assert_eq!(judged(|told| told.bounds = Some("early")), early);
+    }
+
+    #[test]
+    fn nobody_talks_a_clock_into_its_bounds() {
+        let doubt = judged(|told| {
+            *told = Told {
+                bounds: Some("early"),
+                accepted: true,
+                ahead: vec![0],
+                ..Told::default()
+            }
+        });
+        assert_eq!(doubt, Some(Doubt::Bounds("early".to_owned())));
+        let doubt = judged(|told| (told.bounds, told.heard) = (Some("late"), Some(true)));
+        assert_eq!(doubt, Some(Doubt::Lasting("late".to_owned())));
+    }
+
+    #[test]
+    fn where_servers_are_named_one_is_heard_or_the_cluster_agrees() {
+        assert_eq!(
+            judged(|told| told.heard = Some(false)),
+            Some(Doubt::Servers)
+        );
+        assert_eq!(judged(|told| told.heard = Some(true)), None);
+        let doubt = judged(|told| (told.heard, told.ahead) = (Some(false), vec![2]));
+        assert_eq!(doubt, None);
+        // Who has heard a server does not ask who may not have.
+        let doubt = judged(|told| (told.heard, told.ahead) = (Some(true), vec![3_600]));
+        assert_eq!(doubt, None);
+        let doubt = judged(|told| (told.heard, told.accepted) = (Some(false), true));
+        assert_eq!(doubt, None);
+    }
+
+    #[test]
+    fn one_peer_that_agrees_is_enough_and_none_is_too_few() {
+        assert_eq!(judged(|told| told.ahead = vec![TOLERANCE, 86_400]), None);
+        assert_eq!(judged(|told| told.ahead = vec![-TOLERANCE]), None);
+        let Some(Doubt::Peers(text)) = judged(|told| told.ahead = vec![3_590, -200_000]) else {
+            panic!("two clocks that are others stand against it");
+        };
+        let expected = "its clock is 60 minutes ahead of db-2's and 2 days behind db-3's, \
+                        and they have a quorum";
+        assert_eq!(text, expected);
+        let doubt = judged(|told| (told.ahead, told.accepted) = (vec![3_600], true));
+        assert_eq!(doubt, None);
     }
 }

@@ -10,12 +10,13 @@ use serde::Deserialize;
 
 use super::anew;
 use super::bundles::RoleBundle;
-use super::clock;
+use super::clock::heard;
 use super::files::each_service;
 use super::host::{Host, read_json};
 use super::http::{self, Trust};
 use super::initdb;
 use super::narrator::{Narrator, Wait};
+use super::ownerless::Watch;
 use super::services;
 use super::stop::Stop;
 use crate::bundle::assignment::{Health, Service};
@@ -42,7 +43,7 @@ pub fn wait_for(
     patience: Option<Duration>,
     is_chosen: fn(&Service) -> bool,
 ) -> Result<(), Stop> {
-    let begun = Instant::now();
+    let (begun, mut key) = (Instant::now(), Watch::default());
     loop {
         let waits = unanswered(host, bundles, is_chosen)?;
         narrator.waits(waits.clone())?;
@@ -55,6 +56,9 @@ pub fn wait_for(
                 "still {}",
                 still.collect::<Vec<_>>().join("; ")
             )));
+        }
+        if let Some(done) = key.look(host, Instant::now())? {
+            narrator.say(&done);
         }
         thread::sleep(PAUSE);
     }
@@ -121,7 +125,7 @@ fn silence<'s>(
         }
         Health::ClockInStep { waits_for, servers } => {
             let of = format!("{} with {}", service.unit, servers.join(", "));
-            (waits_for, of, clock::is_in_step(host, &service.unit)?)
+            (waits_for, of, heard::is_in_step(host, &service.unit)?)
         }
         Health::UnitActive { waits_for } => {
             let state = services::active_state(host, &service.unit)?;

@@ -57,11 +57,11 @@ fn judge_generation(stored: &Identity, planted: &Identity) -> Result<Verdict, St
     }
     Err(Stop::refuse(if theirs == mine {
         format!(
-            "the planted identity differs from the stored one but has its generation, {mine}; a newer one needs a higher number"
+            "the planted identity differs from the stored one but has its generation, {mine}; a newer one needs a higher number: give it the seed of one build"
         )
     } else {
         format!(
-            "the planted identity has generation {theirs}, this host has {mine}; an older one is never taken back"
+            "the planted identity has generation {theirs}, this host has {mine}; an older one is never taken back: give it the newest seed"
         )
     }))
 }
@@ -98,7 +98,7 @@ pub mod tests {
             "format": 1, "cluster": "demo", "cluster_id": "00112233445566778899aabbccddeeff",
             "node": "db-1", "address": "10.89.0.1/24", "roles": ["etcd"], "profile": "debian12",
             "architecture": "amd64", "os": {"id": "debian", "version": "12"}, "generation": 2,
-            "date": "2026-11-01T00:00:00Z", "expires": "2036-11-01T00:00:00Z", "signer": "key",
+            "date": "2026-11-01T00:00:00Z", "valid_from": "2026-10-31T00:00:00Z", "expires": "2036-11-01T00:00:00Z", "signer": "key",
             "node_program": {"path": "pgbundle-node", "size": 1, "sha256": "0".repeat(64)},
             "bundles": [], "sources": ["folder:/srv/pgbundle"], "secrets": []
         }))

@@ -25,11 +25,24 @@ pub enum PackageManager {
     Apt,
 }
 
+/// Whether dpkg flushes what it unpacks before it gives it its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flushing {
+    /// It does: a cut leaves each file as it was or as it will be. For what the
+    /// host already has, and may need to boot.
+    Each,
+    /// It leaves that to the end: faster by far, for what the host never had,
+    /// under the mark of [`super::installing`].
+    AtTheEnd,
+}
+
 /// What a transaction would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transaction {
     /// Packages installed or upgraded.
     pub installs: Vec<String>,
+    /// Those of them that the host has in another version.
+    pub upgrades: Vec<String>,
     /// Packages removed.
     pub removals: Vec<String>,
     /// Packages taken back to an older version.
@@ -48,12 +61,59 @@ impl PackageManager {
     }
 
     /// The call that installs `names`.
-    pub fn install_call(self, host: &Host, names: &[String]) -> Call {
+    pub fn install_call(self, host: &Host, names: &[String], flushing: Flushing) -> Call {
         let mut arguments = options(host);
+        if flushing == Flushing::AtTheEnd {
+            arguments.extend(dpkg_option("--force-unsafe-io"));
+        }
         // Fixing what a cut left may add packages of ours, but never take one away.
         arguments.extend(["--yes", "--fix-broken", "--no-remove", "install"].map(str::to_owned));
         arguments.extend(names.iter().cloned());
         quiet(Call::new("apt-get", arguments))
+    }
+
+    /// The call that installs `names` whether they are there or not, and with
+    /// them the configuration files that are missing.
+    pub fn install_again_call(self, host: &Host, names: &[String]) -> Call {
+        let mut arguments = options(host);
+        arguments.extend(dpkg_option("--force-confmiss"));
+        let words = [
+            "--yes",
+            "--fix-broken",
+            "--no-remove",
+            "--reinstall",
+            "install",
+        ];
+        arguments.extend(words.map(str::to_owned));
+        arguments.extend(names.iter().cloned());
+        quiet(Call::new("apt-get", arguments)).with("UCF_FORCE_CONFFMISS", "1")
+    }
+
+    /// What is installed again after a power cut: the `names`, and whatever of
+    /// the bundles is there in their version or was on its way.
+    pub fn to_install_again(
+        self,
+        host: &Host,
+        bundles: &[RoleBundle],
+    ) -> Result<Vec<String>, Stop> {
+        let (installed, unfinished) = (installed(host)?, unfinished(host)?);
+        let is_there = |entry: &&PackageEntry| {
+            unfinished.contains(&entry.name)
+                || installed.contains(&(entry.name.clone(), entry.version.clone()))
+        };
+        let there = entries(bundles).into_iter().filter(is_there);
+        let mut again: Vec<String> = there.map(|entry| entry.name.clone()).collect();
+        again.extend(names(bundles));
+        again.sort();
+        again.dedup();
+        Ok(again)
+    }
+
+    /// The call that merges the changes to dpkg's list that a cut left beside
+    /// it; without that apt does nothing. It asks for no other change.
+    pub fn merge_call(self, host: &Host) -> Call {
+        let admin = format!("--admindir={}", host.path("/var/lib/dpkg").display());
+        quiet(Call::new("dpkg", [admin.as_str(), "--set-selections"]))
     }
 
     fn simulate_call(self, host: &Host, names: &[String]) -> Call {
@@ -228,6 +288,11 @@ fn options(host: &Host) -> Vec<String> {
     options
 }
 
+/// An option that apt hands on to dpkg.
+fn dpkg_option(option: &str) -> [String; 2] {
+    ["-o".to_owned(), format!("Dpkg::Options::={option}")]
+}
+
 /// The last lines that say something.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text
@@ -253,7 +318,14 @@ fn transaction(answer: &Answer) -> Transaction {
         in_downgrades =
             line.contains("will be DOWNGRADED") || (in_downgrades && line.starts_with(' '));
         match words.next() {
-            Some("Inst") => transaction.installs.extend(words.next().map(str::to_owned)),
+            Some("Inst") => {
+                let name = words.next().map(str::to_owned);
+                let is_there = words.next().is_some_and(|word| word.starts_with('['));
+                transaction
+                    .upgrades
+                    .extend(name.clone().filter(|_| is_there));
+                transaction.installs.extend(name);
+            }
             Some("Remv" | "Purg") => transaction.removals.extend(words.next().map(str::to_owned)),
             Some(_) if in_downgrades && line.starts_with(' ') => {
                 transaction
@@ -273,14 +345,15 @@ mod tests {
     #[test]
     fn reads_a_simulation() {
         let output = "Reading package lists...\nThe following packages will be DOWNGRADED:\n  libc6\n\
-            0 upgraded, 1 newly installed\nInst libc6 [2.37] (2.36 x [amd64])\nRemv old [1]\nConf libc6 (2.36 x)\n";
+            0 upgraded, 1 newly installed\nInst libc6 [2.37] (2.36 x [amd64])\nInst new (1 x [amd64])\nRemv old [1]\nConf libc6 (2.36 x)\n";
         let answer = Answer {
             status: Some(0),
             output: output.to_owned(),
             errors: String::new(),
         };
         let expected = Transaction {
-            installs: vec!["libc6".to_owned()],
+            installs: vec!["libc6".to_owned(), "new".to_owned()],
+            upgrades: vec!["libc6".to_owned()],
             removals: vec!["old".to_owned()],
             downgrades: vec!["libc6".to_owned()],
         };

@@ -4,9 +4,11 @@
 use std::time::{Duration, Instant};
 
 use super::bundles::RoleBundle;
+use super::clock;
 use super::facts;
 use super::files::{self, all_services};
 use super::host::Host;
+use super::installing::{self, Left};
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::packages::{self, PackageManager, names};
@@ -14,7 +16,6 @@ use super::services::keeps_time;
 use super::space;
 use super::stop::Stop;
 use super::system::Call;
-use crate::base::Epoch;
 use crate::seed::identity::Identity;
 
 /// How long an address or a clock may be on its way.
@@ -36,10 +37,14 @@ impl Passing {
         }
     }
 
+    fn in_full(&self) -> String {
+        format!("{}: {}", self.text(), self.remedy())
+    }
+
     fn wanted(&self) -> &'static str {
         match self {
             Self::Address(_) => "the node's address",
-            Self::Clock(_) => "the right time",
+            Self::Clock(_) => clock::THE_RIGHT_TIME,
         }
     }
 
@@ -48,9 +53,7 @@ impl Passing {
             Self::Address(_) => {
                 "give this host the address, or attach the seed of the node that it is"
             }
-            Self::Clock(_) => {
-                "set the clock, or make a time server reachable; a seed that has expired must be made anew"
-            }
+            Self::Clock(_) => clock::SET_IT,
         }
     }
 }
@@ -74,14 +77,14 @@ pub fn pass(
                 .iter()
                 .any(|fault| matches!(fault, Passing::Address(_)))
         {
-            let all = passing.iter().map(|fault| fault.text().to_owned());
+            let all = passing.iter().map(Passing::in_full);
             return refuse(
                 all.chain(lasting_faults(host, identity, bundles)?)
                     .collect(),
             );
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let texts: Vec<&str> = passing.iter().map(Passing::text).collect();
+            let texts: Vec<String> = passing.iter().map(Passing::in_full).collect();
             return Err(Stop::World(texts.join("; ")));
         }
         let wait = |fault: &Passing| Wait {
@@ -120,31 +123,12 @@ pub fn passing_faults(
         )));
     }
     // The time service that is to set the clock may yet have to be installed;
-    // where one is, the services step asks.
+    // where one is, the services step asks. It asks the cluster's clocks, too,
+    // which takes the certificates that are not installed yet.
     if !all_services(bundles).any(keeps_time) {
-        faults.extend(clock_reason(host.now(), identity).map(Passing::Clock));
+        faults.extend(clock::out_of_bounds(host.now(), identity).map(Passing::Clock));
     }
     Ok(faults)
-}
-
-/// Whether the seed and its certificates are not of this time, and why.
-///
-/// Without the time itself: a text that changes each second would be news each second.
-pub fn clock_reason(now: Epoch, identity: &Identity) -> Option<String> {
-    let earliest = identity.date.plus_days(-1);
-    let where_it_stands = if now < earliest {
-        format!("before {earliest}, the day before this seed was made")
-    } else if now > identity.expires {
-        format!(
-            "after {}, when this node's certificates expire",
-            identity.expires
-        )
-    } else {
-        return None;
-    };
-    Some(format!(
-        "its clock stands {where_it_stands}: certificates would be refused"
-    ))
 }
 
 /// Faults that stay until somebody acts.
@@ -170,7 +154,7 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
     let mut faults = Vec::new();
     if found != *wanted {
         faults.push(format!(
-            "this host runs {} {}, the bundles are for {} {}",
+            "this host runs {} {}, the bundles are for {} {}: install that on it, or build with a profile for what it runs",
             found.id, found.version, wanted.id, wanted.version
         ));
     }
@@ -180,7 +164,7 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
     let architecture = machine.output.trim();
     if architecture != identity.architecture.as_str() {
         faults.push(format!(
-            "this host is {architecture}, the bundles are for {}",
+            "this host is {architecture}, the bundles are for {}: build with `--architecture`",
             identity.architecture
         ));
     }
@@ -202,7 +186,7 @@ fn port_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop>
         }
         let role = bundle.assignment.role;
         faults.extend(taken.iter().map(|port| {
-            format!("TCP port {port}, which {role} needs, is taken by another program")
+            format!("TCP port {port}, which {role} needs, is taken by another program: stop that, or give {role} another port in the spec")
         }));
     }
     Ok(faults)
@@ -239,7 +223,7 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
     };
     let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
-    if !packages::unfinished(host)?.is_empty() {
+    if installing::left(host)? != Left::Whole || !packages::unfinished(host)?.is_empty() {
         // Cut off in the middle of a transaction that was simulated before it began.
         return Ok(Vec::new());
     }
@@ -255,32 +239,13 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
         ),
         Err(words) => format!("the packages cannot be installed:\n{words}"),
     };
-    let mut faults: Vec<String> = manager.newer_than(host, bundles)?;
-    faults
-        .iter_mut()
-        .for_each(|newer| *newer = format!("this image is newer than the lock: {newer}"));
-    faults.push(trouble);
-    Ok(faults)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::identity::tests::example;
-
-    #[test]
-    fn a_clock_may_be_a_day_early_and_never_late() {
-        let identity = example();
-        let day = 86_400;
-        let at = |base: Epoch, seconds: i64| {
-            clock_reason(
-                Epoch::from_seconds(base.seconds() + seconds).unwrap(),
-                &identity,
-            )
-        };
-        assert_eq!(at(identity.date, -day), None);
-        assert!(at(identity.date, -day - 1).unwrap().contains("before"));
-        assert_eq!(at(identity.expires, 0), None);
-        assert!(at(identity.expires, 1).unwrap().contains("expire"));
+    let newer = manager.newer_than(host, bundles)?;
+    if newer.is_empty() {
+        return Ok(vec![trouble]);
     }
+    let newer = format!(
+        "this image is newer than the lock: {}: take its list with `pgbundle base capture`, name that as a `[[base]]` of the profile, and lock and build again",
+        newer.join(", ")
+    );
+    Ok(vec![newer, trouble])
 }

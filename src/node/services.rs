@@ -8,18 +8,17 @@
 use std::time::Duration;
 
 use super::bundles::RoleBundle;
-use super::clock;
+use super::clock::{self, heard};
 use super::console::brief;
 use super::files::all_services;
-use super::health;
 use super::held;
 use super::host::Host;
 use super::narrator::Narrator;
 use super::pending::{self, Pending};
-use super::preflight;
 use super::stop::Stop;
 use super::system::Call;
 use super::units;
+use crate::base::atomic::flush_file_system;
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::seed::identity::Identity;
 
@@ -48,7 +47,7 @@ fn runs(host: &Host, unit: &str) -> Result<bool, Stop> {
 /// Whether it runs, or has no say on this host.
 fn has_begun(host: &Host, service: &Service) -> Result<bool, Stop> {
     Ok(runs(host, &service.unit)?
-        || (keeps_time(service) && clock::is_skipped(host, &service.unit)?))
+        || (keeps_time(service) && heard::is_skipped(host, &service.unit)?))
 }
 
 /// Whether a service is the one that sets the clock.
@@ -101,10 +100,7 @@ pub fn start_all(
     for service in &others {
         // What runs already is not held up by a time server that is away.
         if !runs(host, &service.unit)? {
-            health::wait_for(host, narrator, bundles, patience, keeps_time)?;
-            if let Some(reason) = preflight::clock_reason(host.now(), identity) {
-                return Err(Stop::refuse(format!("this host: {reason}")));
-            }
+            clock::wait_for(host, narrator, identity, bundles, patience)?;
             break;
         }
     }
@@ -112,6 +108,8 @@ pub fn start_all(
     for service in others {
         start(host, service, &pending)?;
     }
+    // `systemctl enable` leaves its links to the kernel.
+    flush_file_system(&host.root)?;
     pending::clear(host)
 }
 
@@ -145,6 +143,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::node::durable::{self, Rights};
     use crate::node::identity::tests::example;
     use crate::node::system::recorded::Recorded;
 
@@ -200,8 +199,14 @@ mod tests {
         system.answer("ConditionResult", 0, said);
         identity.expires = host.now().plus_days(-1);
         identity.date = host.now().plus_days(-2);
+        identity.valid_from = host.now().plus_days(-2);
         let stop = start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap_err();
-        assert_eq!(stop.exit_code(), 1, "{stop}");
+        assert!(stop.to_string().contains("certificates expire"), "{stop}");
+        assert_eq!(starts(&system).len(), 1, "the time service alone");
+        let synchronized = host.path("/run/systemd/timesync/synchronized");
+        durable::write(&synchronized, b"", Rights::own(0o644)).unwrap();
+        let stop = start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap_err();
+        assert_eq!(stop.exit_code(), 1, "the seed is refused: {stop}");
         starts(&system);
         identity.expires = host.now().plus_days(1);
         start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap();

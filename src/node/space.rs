@@ -11,6 +11,7 @@ use rustix::fs::statvfs;
 use super::bundles::{self, RoleBundle};
 use super::files;
 use super::host::{Host, STATE};
+use super::installing::{self, Left};
 use super::marker;
 use super::packages::{self, names};
 use super::repository;
@@ -65,7 +66,8 @@ pub fn faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> 
             });
         }
     }
-    if !is_installed(host, bundles)? {
+    // What was cut off has its room already.
+    if installing::left(host)? == Left::Whole && !is_installed(host, bundles)? {
         wants.push(Want {
             what: "the packages".to_owned(),
             place: host.path("/usr"),

@@ -6,11 +6,11 @@ use super::accounts::Accounts;
 use super::bundles;
 use super::durable;
 use super::files;
+use super::first_boot;
 use super::health;
-use super::held;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
-use super::packages::{self, PackageManager, names};
+use super::package_steps::{MENDING, PACKAGES, manager};
 use super::preflight;
 use super::repository;
 use super::services;
@@ -20,17 +20,19 @@ use super::twin;
 use super::units;
 
 /// Every step.
-pub fn all() -> [Step; 8] {
+pub fn all() -> [Step; 9] {
     [
-        IDENTITY, BUNDLES, PREFLIGHT, PACKAGES, FILES, MARKERS, SERVICES, HEALTH,
+        IDENTITY, BUNDLES, MENDING, PREFLIGHT, PACKAGES, FILES, MARKERS, SERVICES, HEALTH,
     ]
 }
 
-fn nothing(_: &Context) -> Vec<String> {
+/// For a step that restarts no unit.
+pub(super) fn nothing(_: &Context) -> Vec<String> {
     Vec::new()
 }
 
-fn needed_if(needed: bool, reason: impl FnOnce() -> String) -> Check {
+/// A check whose answer is yes or no.
+pub(super) fn needed_if(needed: bool, reason: impl FnOnce() -> String) -> Check {
     if needed {
         Check::Needed(reason())
     } else {
@@ -173,99 +175,6 @@ const PREFLIGHT: Step = Step {
     apply: |_| Ok(()),
 };
 
-fn manager(context: &Context) -> Result<Option<PackageManager>, Stop> {
-    context
-        .bundles
-        .first()
-        .map(|bundle| PackageManager::of(bundle.manifest.family))
-        .transpose()
-}
-
-const PACKAGES: Step = Step {
-    name: "packages",
-    scope: Scope::Image,
-    describe: |context| {
-        let mut lines = Vec::new();
-        for bundle in &context.bundles {
-            let (masked, guarded) = (
-                &bundle.assignment.masked_units,
-                &bundle.assignment.guarded_units,
-            );
-            lines.extend(
-                masked
-                    .iter()
-                    .map(|unit| format!("systemctl mask --now {unit}")),
-            );
-            lines.extend(guarded.iter().map(|unit| {
-                format!("systemctl mask --now {unit}   # given back as it was by the step services")
-            }));
-        }
-        lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
-        if let Some(manager) = manager(context)? {
-            lines.push(manager.repair_call(context.host).to_string());
-            lines.push(
-                manager
-                    .install_call(context.host, &names(&context.bundles))
-                    .to_string(),
-            );
-        }
-        Ok(lines)
-    },
-    restarts: nothing,
-    check: check_packages,
-    apply: install_packages,
-};
-
-fn check_packages(context: &mut Context) -> Result<Check, Stop> {
-    let Some(manager) = manager(context)? else {
-        return Ok(Check::AlreadySo);
-    };
-    let masked = context
-        .bundles
-        .iter()
-        .flat_map(|bundle| &bundle.assignment.masked_units);
-    let loud = masked
-        .filter(|unit| !units::is_masked(context.host, unit))
-        .count();
-    let unfinished = packages::unfinished(context.host)?.len();
-    let reason = match manager.simulate(context.host, &names(&context.bundles))? {
-        Ok(transaction) if transaction.installs.is_empty() && loud == 0 && unfinished == 0 => {
-            return Ok(Check::AlreadySo);
-        }
-        Ok(transaction) => format!(
-            "{} packages to install, {unfinished} to finish, {loud} units to silence",
-            transaction.installs.len()
-        ),
-        Err(_) => "the package manager was interrupted".to_owned(),
-    };
-    Ok(Check::Needed(reason))
-}
-
-fn install_packages(context: &mut Context) -> Result<(), Stop> {
-    let (host, bundles) = (context.host, &context.bundles);
-    let Some(manager) = manager(context)? else {
-        return Ok(());
-    };
-    files::install_before_packages(host, context.identity()?, bundles)?;
-    for bundle in bundles {
-        units::silence(host, &bundle.assignment.masked_units)?;
-    }
-    held::hold(host, bundles)?;
-    units::forbid_starts(host)?;
-    let repaired = host.system.ask(&manager.repair_call(host))?;
-    if !repaired.succeeded() {
-        // A half-installed package is not configured but installed again, below.
-        context.narrator.say(&repaired.complaint());
-    }
-    let installed = host
-        .system
-        .run(&manager.install_call(host, &names(bundles)));
-    // Given back also when installing failed; after a cut the next run does it.
-    units::allow_starts(host)?;
-    installed?;
-    Ok(())
-}
-
 const FILES: Step = Step {
     name: "files",
     scope: Scope::Node,
@@ -373,14 +282,15 @@ fn mark_folders(context: &mut Context) -> Result<(), Stop> {
         if let Some(reason) = marker::foreign(&folder, &mine)? {
             return Err(Stop::refuse(reason));
         }
-        let held = marker::read(&folder)?.map_or(Held::Empty, |marker| marker.state);
+        let known = marker::read(&folder)?.unwrap_or_else(|| mine.clone());
         let rights = Accounts::of(host)?.rights(&data.access)?;
         if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
             durable::folder(parent, rights)?;
         }
         let marker = Marker {
-            state: held,
-            ..mine.clone()
+            generation: mine.generation,
+            cluster: mine.cluster.clone(),
+            ..known
         };
         marker::write(&folder, &marker, rights.owner)?;
     }
@@ -391,7 +301,10 @@ const SERVICES: Step = Step {
     name: "services",
     scope: Scope::Cluster,
     describe: |context| {
-        let mut lines = vec!["systemctl daemon-reload".to_owned()];
+        let mut lines = vec![
+            "systemctl daemon-reload".to_owned(),
+            "pgbundle-node clock   # nothing is started by a clock that is out of step".to_owned(),
+        ];
         for service in files::all_services(&context.bundles) {
             lines.push(format!("systemctl enable {}", service.unit));
             lines.push(format!("systemctl start --no-block {}", service.unit));
@@ -427,9 +340,9 @@ const HEALTH: Step = Step {
     scope: Scope::Cluster,
     describe: |context| {
         let services = files::all_services(&context.bundles);
-        Ok(services
-            .map(|service| format!("# wait until {} serves", service.name))
-            .collect())
+        let waits = services.map(|service| format!("# wait until {} serves", service.name));
+        let settled = "cloud-init status --wait; sync; touch /var/lib/pgbundle/seed/settled   # the first boot is over";
+        Ok(waits.chain([settled.to_owned()]).collect())
     },
     restarts: nothing,
     check: |context| {
@@ -442,8 +355,14 @@ const HEALTH: Step = Step {
         } = context;
         health::wait_for_all(host, narrator, bundles, *patience)?;
         let unmarked = filled(context)?.len();
-        Ok(needed_if(unmarked > 0, || {
-            format!("{unmarked} data folders hold data now")
+        let is_first = first_boot::is_to_settle(context.host, &mut context.narrator)?;
+        Ok(needed_if(unmarked > 0 || is_first, || {
+            let boot = if is_first {
+                "; the first boot is over"
+            } else {
+                ""
+            };
+            format!("{unmarked} data folders hold data now{boot}")
         }))
     },
     apply: |context| {
@@ -452,12 +371,16 @@ const HEALTH: Step = Step {
                 &folder,
                 &Marker {
                     state: Held::HoldsData,
+                    initialize: None,
                     ..marker
                 },
                 owner,
             )?;
         }
-        Ok(())
+        match first_boot::is_to_settle(context.host, &mut context.narrator)? {
+            true => first_boot::settle(context.host),
+            false => Ok(()),
+        }
     },
 };
 

@@ -8,14 +8,18 @@ use super::bundles::{self, RoleBundle};
 use super::files;
 use super::host::Host;
 use super::identity;
+use super::installing::{self, Left};
 use super::packages;
 use super::stop::Stop;
 use crate::base::Sha256;
 
 /// Everything that has drifted, in sentences.
 pub fn drift(host: &Host) -> Result<Vec<String>, Stop> {
-    let identity = identity::stored(host)?
-        .ok_or_else(|| Stop::Input("this host has no identity yet".to_owned()))?;
+    let identity = identity::stored(host)?.ok_or_else(|| {
+        Stop::Input(
+            "this host has no identity yet: `pgbundle-node up` takes it from the seed".to_owned(),
+        )
+    })?;
     let missing = bundles::missing(host, &identity);
     if !missing.is_empty() {
         return Ok(missing
@@ -55,6 +59,7 @@ fn altered_files(bundle: &RoleBundle) -> Vec<String> {
 
 fn package_drift(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
     let installed = packages::installed(host)?;
+    let is_whole = installing::left(host)? == Left::Whole;
     let version = |name: &str| {
         installed
             .iter()
@@ -66,6 +71,12 @@ fn package_drift(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Sto
         .filter(|name| version(name).is_none())
         .map(|name| format!("package {name} is not installed"))
         .collect();
+    if !is_whole {
+        drift.push(
+            "installing the packages was cut off: `pgbundle-node up` installs them again"
+                .to_owned(),
+        );
+    }
     for entry in packages::entries(bundles) {
         if let Some(have) = version(&entry.name).filter(|have| **have != entry.version) {
             drift.push(format!(

@@ -20,12 +20,13 @@
 //! - Files shared by several roles of a node (the CA set, what keeps
 //!   needrestart away) are the same bytes in each of its assignments.
 
+mod clock;
 mod draft;
 mod etcd;
 mod haproxy;
 mod keepalived;
 mod names;
-mod patroni;
+pub mod patroni;
 mod pgbouncer;
 mod places;
 mod postgres;
@@ -131,6 +132,7 @@ pub fn assignment(
     draft.assignment.packages = plan.packages.get(&role).cloned().unwrap_or_default();
     quiet::render(&site, &mut draft)?;
     names::render(&site, &mut draft)?;
+    clock::render(&site, &mut draft)?;
     timesyncd::render(&site, &mut draft)?;
     match role {
         Role::Etcd => etcd::render(&site, &mut draft)?,

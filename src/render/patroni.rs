@@ -255,15 +255,16 @@ fn settings(site: &Site<'_>) -> Result<Settings, RenderError> {
 
 fn bootstrap(site: &Site<'_>) -> Result<Bootstrap, RenderError> {
     let psql = format!("{}/psql", site.path("postgres_bin")?);
+    let node_program = site.path("node_program")?;
     Ok(Bootstrap {
         dcs: dynamic(site.plan),
         method: "pgbundle",
         pgbundle: Method {
-            command: format!("{} initdb", site.path("node_program")?),
+            command: format!("{node_program} initdb"),
             no_params: true,
         },
         post_bootstrap: format!(
-            "{psql} --no-psqlrc --quiet --file={}",
+            "{node_program} finish-bootstrap {psql} --no-psqlrc --quiet --file={}",
             postgres::POST_BOOTSTRAP
         ),
         // Patroni uses neither with a method of one's own and with

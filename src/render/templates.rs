@@ -12,7 +12,9 @@ macro_rules! templates {
 
 /// Every template, by its path below `bundles/`.
 const TEMPLATES: &[(&str, &str)] = templates![
+    "common/clock.service.j2",
     "common/needrestart.conf.j2",
+    "common/start.conf.j2",
     "common/timesyncd.conf.j2",
     "common/unattended-upgrades.conf.j2",
     "etcd/etcd.env.j2",

@@ -66,7 +66,7 @@ pub enum IndexError {
     },
     /// The file's bytes are not upstream's.
     #[error(
-        "{path}: the file has {found}, its signed index says {wanted}; the mirror is damaged, or being updated: try again or name another"
+        "{path}: the file has {found}, its signed index says {wanted}; the mirror is damaged, or being updated"
     )]
     Altered {
         /// The file.

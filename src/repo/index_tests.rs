@@ -199,7 +199,7 @@ fn tries_mirrors_in_order_and_names_each_that_failed() {
     assert_eq!(read(&publish(ROOT, &key)).unwrap().len(), 1);
     let why = read(&Mirror::default()).unwrap_err().to_string();
     assert!(
-        why.contains("first.example: ") && why.contains("public.example: "),
+        why.contains("first.example/") && why.contains("public.example/"),
         "{why}"
     );
 }
@@ -222,7 +222,7 @@ fn says_which_key_is_missing_and_where_it_looked() {
     let error = error.unwrap_err();
     assert!(matches!(error, SourceError::NoKey { .. }));
     let why = error.to_string();
-    for part in [&source.keys[0], folder.path().to_str().unwrap(), "--keys"] {
+    for part in [&source.keys[0], folder.path().to_str().unwrap()] {
         assert!(why.contains(part), "{why}");
     }
 }

@@ -27,8 +27,7 @@ pub struct Keyring {
 /// None of a source's keys is at hand.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no certificate for {} was found in {}: install the distribution's archive keyring package \
-     (such as debian-archive-keyring), or pass a folder that holds the certificate (--keys)",
+    "no certificate for {} was found in {}",
     .fingerprints.join(" or "), .looked.join(", ")
 )]
 pub struct NoKey {

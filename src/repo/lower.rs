@@ -19,12 +19,23 @@ pub struct Lowered<'p, 'a> {
     pub packages: Vec<&'p Package<'a>>,
 }
 
+/// What becomes of the base's older packages from the same source as a package to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Siblings {
+    /// They are upgraded with it, as apt does since 2.6 (`APT::Get::Upgrade-By-Source-Package`):
+    /// what was built and tested together stays together, whatever its relations allow.
+    Upgraded,
+    /// They stay, unless something needs them newer.
+    Left,
+}
+
 /// Lowers what installing `roots` on `base` from `listed` can touch.
 pub fn lower<'p, 'a>(
     base: &'p PackageSet<'a>,
     listed: &'p PackageSet<'a>,
     roots: &'p [&'p str],
     architecture: &'p str,
+    siblings: Siblings,
 ) -> Result<Lowered<'p, 'a>, PackageError> {
     let mut work = Lowering {
         base,
@@ -35,17 +46,16 @@ pub fn lower<'p, 'a>(
             packages: Vec::new(),
         },
         slots: HashMap::new(),
+        siblings: HashMap::new(),
     };
+    if siblings == Siblings::Upgraded {
+        work.note_siblings();
+    }
     for package in base.all() {
         work.slot(package.name);
     }
     for root in roots {
-        let wanted = Relation {
-            name: root,
-            qualifier: None,
-            bound: None,
-        };
-        let requirement = work.requirement(root, &[wanted])?;
+        let requirement = work.root(root)?;
         work.lowered.model.roots.push(requirement);
     }
     work.lower_requirements()?;
@@ -59,6 +69,8 @@ struct Lowering<'p, 'a> {
     architecture: &'p str,
     lowered: Lowered<'p, 'a>,
     slots: HashMap<&'p str, Vec<Id>>,
+    // What the base has older than listed, by the source of the newer one.
+    siblings: HashMap<(&'a str, &'a str), Vec<&'p str>>,
 }
 
 impl<'p, 'a> Lowering<'p, 'a> {
@@ -97,6 +109,23 @@ impl<'p, 'a> Lowering<'p, 'a> {
         id
     }
 
+    // Who asks for a package by its name means that one, and not another that
+    // provides the name; as for apt, only a name that no package has is virtual.
+    fn root(&mut self, name: &'p str) -> Result<Requirement, PackageError> {
+        let wanted = Relation {
+            name,
+            qualifier: None,
+            bound: None,
+        };
+        let mut requirement = self.requirement(name, &[wanted])?;
+        let packages = &self.lowered.packages;
+        let is_named = |id: &Id| packages[*id as usize].name == name;
+        if requirement.candidates.iter().any(is_named) {
+            requirement.candidates.retain(is_named);
+        }
+        Ok(requirement)
+    }
+
     // New solvables appear at the end while the list is walked.
     fn lower_requirements(&mut self) -> Result<(), PackageError> {
         let mut next = 0;
@@ -107,10 +136,40 @@ impl<'p, 'a> Lowering<'p, 'a> {
                     requirements.push(self.requirement(text, &wanted)?);
                 }
             }
+            requirements.extend(self.siblings_of(next));
             self.lowered.model.solvables[next].requirements = requirements;
             next += 1;
         }
         Ok(())
+    }
+
+    fn note_siblings(&mut self) {
+        for have in self.base.all() {
+            let newest = self.listed.newest(have.name);
+            if let Some(newest) = newest.filter(|newest| newest.version > have.version) {
+                let siblings = self.siblings.entry(newest.source()).or_default();
+                siblings.push(have.name);
+            }
+        }
+    }
+
+    fn siblings_of(&mut self, place: usize) -> Vec<Requirement> {
+        let package = self.lowered.packages[place];
+        if self.lowered.model.solvables[place].installed {
+            return Vec::new();
+        }
+        let names = self.siblings.get(&package.source()).cloned();
+        let names = names.unwrap_or_default().into_iter();
+        let others = names.filter(|name| *name != package.name);
+        let upgrade = |name| {
+            let newest = self.slot(name).pop().expect("it is in the base and listed");
+            Requirement {
+                text: format!("{name} of the same source"),
+                candidates: vec![newest],
+                shortfall: None,
+            }
+        };
+        others.map(upgrade).collect()
     }
 
     fn requirement(

@@ -30,7 +30,7 @@ pub enum SourceError {
         source: NoKey,
     },
     /// No mirror.
-    #[error("source `{source_id}` cannot be read from any mirror (name another with --mirror):{}", list(.tried))]
+    #[error("source `{source_id}` cannot be read from any mirror:{}", list(.tried))]
     NoMirror {
         /// The source.
         source_id: String,
@@ -43,10 +43,12 @@ fn list(tried: &[(String, IndexError)]) -> String {
     if tried.is_empty() {
         return "\n  none is known".to_owned();
     }
-    tried
-        .iter()
-        .map(|(mirror, why)| format!("\n  {mirror}: {why}"))
-        .collect()
+    let line = |(mirror, why): &(String, IndexError)| match why {
+        // Which names the mirror with the file.
+        IndexError::Transport(why) => format!("\n  {why}"),
+        why => format!("\n  {mirror}: {why}"),
+    };
+    tried.iter().map(line).collect()
 }
 
 impl Mirrors {

@@ -85,6 +85,16 @@ impl<'a> Package<'a> {
         })
     }
 
+    /// Name and version of the source that it was built from (Debian policy
+    /// 5.6.1): `Source: name (version)`, each part only where it differs.
+    pub fn source(&self) -> (&'a str, &'a str) {
+        let field = self.stanza.field("Source").unwrap_or(self.name);
+        match field.split_once('(') {
+            Some((name, version)) => (name.trim(), version.trim_end_matches(')').trim()),
+            None => (field.trim(), self.version.as_str()),
+        }
+    }
+
     /// The relations in one of its fields.
     pub fn relations(
         &self,

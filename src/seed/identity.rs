@@ -42,8 +42,10 @@ pub struct Identity {
     pub os: OsRelease,
     /// Later documents and bundles must have a higher number.
     pub generation: u64,
-    /// The date of the lock: a clock before it is out of step.
+    /// The date of the lock: a clock more than a day before it is out of step.
     pub date: Epoch,
+    /// From when all certificates below are valid: a clock before it is out of step.
+    pub valid_from: Epoch,
     /// When the certificates below expire: a clock after it is out of step, or the seed too old.
     pub expires: Epoch,
     /// The operator's signing key: PEM (SubjectPublicKeyInfo, P-256).

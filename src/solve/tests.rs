@@ -1,7 +1,7 @@
 //! Closures over hand-made packages, lowered as real ones are.
 
 use super::*;
-use crate::repo::lower::lower;
+use crate::repo::lower::{Siblings, lower};
 use crate::repo::package::PackageSet;
 
 /// Stanzas from lines of `name version; Field: value; …`.
@@ -19,7 +19,7 @@ fn solve(base: &[&str], listed: &[&str], roots: &[&str]) -> Result<Vec<String>, 
     let (base, listed) = (packages(base), packages(listed));
     let base = PackageSet::read(&[&base], "amd64").unwrap();
     let listed = PackageSet::read(&[&listed], "amd64").unwrap();
-    let lowered = lower(&base, &listed, roots, "amd64").unwrap();
+    let lowered = lower(&base, &listed, roots, "amd64", Siblings::Upgraded).unwrap();
     let closure = close(&lowered.model)?;
     assert_eq!(closure.difference, None, "both ways agree");
     let new = closure.chosen.iter().map(|id| lowered.model.solvable(*id));
@@ -107,7 +107,7 @@ fn upgrades_what_it_breaks_and_removes_nothing() {
     let (base, listed) = (packages(&["old 1"]), packages(&listed));
     let base = PackageSet::read(&[&base], "amd64").unwrap();
     let newer = PackageSet::read(&[&listed], "amd64").unwrap();
-    let lowered = lower(&base, &newer, &["a"], "amd64").unwrap();
+    let lowered = lower(&base, &newer, &["a"], "amd64", Siblings::Upgraded).unwrap();
     let closure = close(&lowered.model).unwrap();
     let labels = closure
         .chosen
@@ -125,6 +125,38 @@ fn upgrades_what_it_breaks_and_removes_nothing() {
         .unwrap_err()
         .to_string();
     assert!(gone.contains("cannot be installed together"), "{gone}");
+}
+
+#[test]
+fn upgrades_what_the_base_has_of_the_same_source() {
+    let listed = [
+        "libssl-dev 3; Source: openssl",
+        "libssl 3; Source: openssl",
+        "openssl 3; Depends: more",
+        "libold 2; Source: openssl (2)",
+        "more 1",
+    ];
+    let base = ["libssl 2", "openssl 2", "libold 1"];
+    assert_eq!(
+        solve(&base, &listed, &["libssl-dev"]).unwrap(),
+        ["libssl 3", "libssl-dev 3", "more 1", "openssl 3"]
+    );
+    let newest = ["libssl 3", "openssl 3", "libold 1"];
+    assert_eq!(
+        solve(&newest, &listed, &["libssl-dev"]).unwrap(),
+        ["libssl-dev 3"]
+    );
+}
+
+#[test]
+fn takes_a_root_by_its_name_and_by_provides_only_where_no_package_has_it() {
+    let listed = ["php-x 1; Depends: php8-x", "php8-x 1; Provides: php-x, php"];
+    let roots = ["php8-x", "php-x"];
+    assert_eq!(
+        solve(&[], &listed, &roots).unwrap(),
+        ["php-x 1", "php8-x 1"]
+    );
+    assert_eq!(solve(&[], &listed, &["php"]).unwrap(), ["php8-x 1"]);
 }
 
 #[test]

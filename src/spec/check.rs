@@ -50,7 +50,12 @@ fn unique_nodes(nodes: &[PlacedNode], faults: &Faults) {
                 "`{}` and `{}` have one address",
                 other.node.name, placed.node.name
             );
-            faults.add(message, Some(placed.address.span()), "taken before", None);
+            faults.add(
+                message,
+                Some(placed.address.span()),
+                "taken before",
+                Some("give every node an address of its own"),
+            );
         }
     }
 }
@@ -100,10 +105,12 @@ fn vip_is_reachable(nodes: &[PlacedNode], vip: &Spanned<Vip>, faults: &Faults) {
     let address = vip.get_ref().address;
     if !is_host(&address) {
         faults.add(
-            format!("the VIP {address} is the network itself, not an address in it"),
+            format!(
+                "the VIP {address} is the address of the network or of all its hosts, not one in it"
+            ),
             Some(vip.span()),
             "",
-            None,
+            Some("choose an address of that network that no host has"),
         );
     }
     let proxies: Vec<_> = nodes
@@ -177,7 +184,7 @@ pub(super) fn ports(ports: &Ports, given: &[Spanned<u16>], faults: &Faults) {
                 format!("`{name}` needs a port from 1 to 65535"),
                 place,
                 "",
-                None,
+                Some("0 would be another port at each start"),
             );
         } else if let Some(other) = taken.insert(port, name) {
             faults.add(
@@ -222,7 +229,7 @@ pub(super) fn parameters(parameters: &Texts, faults: &Faults) {
                 format!("`{name}` is not the name of a PostgreSQL parameter"),
                 Some(value.span()),
                 "",
-                None,
+                Some("names are letters, digits and `_`; an extension's have its name and a dot before"),
             );
         } else if let Some((_, owner)) = MANAGED.iter().find(|(managed, _)| *managed == lower) {
             faults.add(

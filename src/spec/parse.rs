@@ -90,7 +90,9 @@ fn version(root: &Section<'_, '_>) {
             "this spec has format {}; this program reads format 1",
             version.get_ref()
         );
-        root.faults().add(message, Some(version.span()), "", None);
+        let hint = "a newer pgbundle may read it; `pgbundle init` writes a spec of format 1";
+        root.faults()
+            .add(message, Some(version.span()), "", Some(hint));
     }
 }
 
@@ -154,7 +156,7 @@ fn read_node(section: Section<'_, '_>, network: &Network) -> Option<PlacedNode> 
             "a node needs at least one role",
             Some(section.span()),
             "",
-            None,
+            Some("write `roles = [\"etcd\", \"postgres\", \"proxy\"]`, or some of them"),
         );
     }
     let host_part = address
@@ -162,12 +164,13 @@ fn read_node(section: Section<'_, '_>, network: &Network) -> Option<PlacedNode> 
         .is_some_and(|address| !check::is_host(address.get_ref()));
     if let (true, Some(address)) = (host_part, &address) {
         let message = format!(
-            "`{}` is the network itself, not a host in it",
+            "`{}` is the address of the network or of all its hosts, not of one host",
             address.get_ref()
         );
+        let hint = "write the host's own address with the prefix of its network";
         section
             .faults()
-            .add(message, Some(address.span()), "", None);
+            .add(message, Some(address.span()), "", Some(hint));
     }
     // What depends on a node that is itself in doubt is not worth a fault of its own.
     let is_sound = section.faults().count() == faults_before;
@@ -323,7 +326,10 @@ fn read_time(section: Option<Section<'_, '_>>) -> Vec<String> {
                 "`{}` is neither a host name nor an address",
                 server.get_ref()
             );
-            section.faults().add(message, Some(server.span()), "", None);
+            let hint = "write `servers = [\"ntp.example.org\"]`";
+            section
+                .faults()
+                .add(message, Some(server.span()), "", Some(hint));
         }
     }
     section.finish();

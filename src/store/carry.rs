@@ -47,7 +47,7 @@ pub fn export(blobs: &[Blob], out: &Path) -> Result<(), StoreError> {
 }
 
 fn not_written(out: &Path, error: crate::base::atomic::AtomicError) -> StoreError {
-    failed("write", out)(io::Error::other(error))
+    failed("write", out)(error.into())
 }
 
 fn write(blobs: &BTreeMap<Sha256, &Blob>, out: &mut impl Write) -> Result<(), CopyError> {
@@ -156,7 +156,7 @@ impl Import<'_> {
     fn read_index(&mut self, name: &str, entry: impl Read) -> Result<(), StoreError> {
         if name != INDEX {
             return Err(self.refuse(format!(
-                "begins with `{name}`, not with {INDEX}: it was not made by `pgbundle store export`"
+                "begins with `{name}`, not with {INDEX}, and was not made by `pgbundle store export`"
             )));
         }
         let mut text = Vec::new();
@@ -165,7 +165,7 @@ impl Import<'_> {
             .read_to_end(&mut text)
             .map_err(failed("read", self.path))?;
         let index: Index = serde_json::from_slice(&text)
-            .map_err(|error| self.refuse(format!("{INDEX} cannot be read: {error}")))?;
+            .map_err(|error| self.refuse(format!("has a {INDEX} that cannot be read: {error}")))?;
         self.imported.blobs = index.blobs.len();
         let named = index
             .blobs
@@ -177,7 +177,9 @@ impl Import<'_> {
 
     fn read_blob(&mut self, name: &str, entry: impl Read) -> Result<(), StoreError> {
         let Some(IndexEntry { sha256, size }) = self.missing.remove(name) else {
-            return Err(self.refuse(format!("`{name}` is twice in it or not in its index")));
+            return Err(self.refuse(format!(
+                "has `{name}` twice, or has no such name in its index"
+            )));
         };
         if !self.store.has(sha256) {
             self.imported.added += 1;
@@ -194,7 +196,7 @@ impl Import<'_> {
         match self.missing.keys().next() {
             None => Ok(self.imported),
             Some(first) => Err(self.refuse(format!(
-                "ends before `{first}` and {} more of its blobs: copy it again",
+                "ends before `{first}` and {} more of its blobs",
                 self.missing.len() - 1
             ))),
         }
@@ -203,9 +205,9 @@ impl Import<'_> {
     // What tar has to say of a header is of the kind `Other`; no fault of the disk is.
     fn unreadable(&self, error: io::Error) -> StoreError {
         match error.kind() {
-            io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => self.refuse(format!(
-                "is no tar archive, or is cut off ({error}): copy it again from where it was exported"
-            )),
+            io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => {
+                self.refuse(format!("is no tar archive, or is cut off ({error})"))
+            }
             _ => failed("read", self.path)(error),
         }
     }

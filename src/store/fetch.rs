@@ -114,14 +114,19 @@ impl fmt::Display for FetchErrors {
         for failure in &self.0 {
             write!(f, "\n{failure}")?;
         }
-        write!(f, "\n{}", self.advice())
+        Ok(())
     }
 }
 
 impl FetchErrors {
-    fn advice(&self) -> &'static str {
+    /// What to do about it.
+    pub fn advice(&self) -> &'static str {
+        let tried = || self.0.iter().flat_map(|failure| &failure.tried);
+        if tried().any(|error| matches!(error, HttpError::Store(_))) {
+            return "see to the store, to its disk and its rights, or name another: `--store DIR`";
+        }
         if self.0.iter().any(|failure| failure.offline) {
-            return "run without --offline, or import a store that has them: pgbundle store import FILE";
+            return "run without `--offline`, or import a store that has them: `pgbundle store import FILE`";
         }
         let gone = |error: &HttpError| {
             matches!(
@@ -131,7 +136,7 @@ impl FetchErrors {
                     | HttpError::WrongDigest { .. }
             )
         };
-        if self.0.iter().flat_map(|failure| &failure.tried).any(gone) {
+        if tried().any(gone) {
             "the archive moved on since the lock was made, or a mirror lags behind: lock anew with `pgbundle lock`, name another mirror, or import a store that has them"
         } else {
             "see to the network, or name another mirror, and run the command again: it goes on where it stopped"

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ureq::http::{Response, StatusCode, header};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, Timeout};
 
 use super::part::Part;
 use super::place::Place;
@@ -148,6 +148,29 @@ fn passing(reason: impl ToString) -> Fault {
     Fault::Passing(reason.to_string())
 }
 
+/// A body that broke off; ureq wraps its own errors in those of reading.
+fn broken_off(error: io::Error) -> Fault {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    passing(match inner {
+        Some(inner) => in_words(inner),
+        None => in_words(&ureq::Error::Io(error)),
+    })
+}
+
+fn in_words(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => {
+            "no connection came about in time".to_owned()
+        }
+        ureq::Error::Timeout(_) => "the server fell silent".to_owned(),
+        ureq::Error::Io(source) if source.kind() == io::ErrorKind::UnexpectedEof => {
+            "the connection was cut".to_owned()
+        }
+        ureq::Error::HostNotFound => "there is no such host".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 /// Fetches files from places.
 pub struct Client {
     agent: Agent,
@@ -187,7 +210,7 @@ impl Client {
         }
         let body = response.into_body().into_with_config().limit(u64::MAX);
         bounded(body.reader(), limit)
-            .map_err(passing)?
+            .map_err(broken_off)?
             .ok_or_else(|| Fault::Final(too_large(place, limit)))
     }
 
@@ -275,7 +298,7 @@ fn fault_of(place: &Place, error: ureq::Error) -> Fault {
                 reason: error.to_string(),
             })
         }
-        other => passing(other),
+        other => passing(in_words(&other)),
     }
 }
 
@@ -383,7 +406,7 @@ impl Download<'_> {
         let mut buffer = vec![0; 64 * 1024];
         let mut total = from;
         loop {
-            let count = body.read(&mut buffer).map_err(passing)?;
+            let count = body.read(&mut buffer).map_err(broken_off)?;
             if count == 0 {
                 break;
             }

@@ -30,7 +30,9 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::base::Sha256;
+use crate::base::atomic::bare;
 use crate::base::digest::Hashing;
+use crate::base::unfinished::Unfinished;
 
 pub use blob::Blob;
 
@@ -83,7 +85,7 @@ pub enum StoreError {
         source: io::Error,
     },
     /// An exported store is not one.
-    #[error("{}: {reason}", path.display())]
+    #[error("{} {reason}", path.display())]
     NotAnExport {
         /// The file.
         path: PathBuf,
@@ -114,7 +116,7 @@ pub(crate) fn failed(
     move |source| StoreError::Io {
         action,
         path,
-        source,
+        source: bare(source),
     }
 }
 
@@ -208,7 +210,7 @@ impl Store {
             Err(StoreError::Missing(_) | StoreError::Altered { .. }) => {}
             settled => return settled,
         }
-        let mut file = self.temporary(sha256)?;
+        let (mut file, _unfinished) = self.temporary(sha256)?;
         file.write_all(bytes)
             .map_err(failed("write", file.path()))?;
         self.settle(file, sha256, size)
@@ -227,7 +229,7 @@ impl Store {
             Err(StoreError::Missing(_) | StoreError::Altered { .. }) => {}
             settled => return settled,
         }
-        let mut file = self.temporary(sha256)?;
+        let (mut file, _unfinished) = self.temporary(sha256)?;
         let path = file.path().to_owned();
         let mut hashing = Hashing::new(&mut file);
         io::copy(&mut reader.take(size.saturating_add(1)), &mut hashing)
@@ -247,12 +249,11 @@ impl Store {
         })
     }
 
-    fn temporary(&self, sha256: Sha256) -> Result<NamedTempFile, StoreError> {
+    fn temporary(&self, sha256: Sha256) -> Result<(NamedTempFile, Unfinished), StoreError> {
         let folder = self.folder_of(sha256)?;
-        tempfile::Builder::new()
-            .prefix(".tmp-")
-            .tempfile_in(&folder)
-            .map_err(failed("create a file in", &folder))
+        let mut name = tempfile::Builder::new();
+        name.prefix(".tmp-");
+        Unfinished::begin(|| name.tempfile_in(&folder)).map_err(failed("create a file in", &folder))
     }
 
     fn folder_of(&self, sha256: Sha256) -> Result<PathBuf, StoreError> {

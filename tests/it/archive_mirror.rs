@@ -55,6 +55,14 @@ impl Archive {
         }
     }
 
+    /// One whose key was good when it signed and has expired five days later.
+    pub fn of_an_expired_key() -> Self {
+        let days = |days: u64| Duration::from_secs(days * 86_400);
+        Self {
+            key: signing::key(moment(1_704_067_200), Some(days(740))),
+        }
+    }
+
     /// The fingerprint that a profile pins.
     pub fn fingerprint(&self) -> String {
         self.key.fingerprint().to_hex()
@@ -67,6 +75,11 @@ impl Archive {
 
     /// Writes packages, index and signature below `root`.
     pub fn publish(&self, root: &Path) {
+        self.publish_with(root, "");
+    }
+
+    /// The same with more fields in the signed text.
+    pub fn publish_with(&self, root: &Path, fields: &str) {
         let mut index = String::new();
         for (name, version, architecture, depends) in PACKAGES {
             let control = control(name, version, architecture, depends);
@@ -80,14 +93,14 @@ impl Archive {
                 Sha256::of(&deb)
             ));
         }
-        self.publish_index(root, index.as_bytes());
+        self.publish_index(root, index.as_bytes(), fields);
     }
 
-    fn publish_index(&self, root: &Path, index: &[u8]) {
+    fn publish_index(&self, root: &Path, index: &[u8], fields: &str) {
         let suite = root.join("dists").join(SUITE);
         let packed = signing::xz(index);
         write(&suite.join("main/binary-amd64/Packages.xz"), &packed);
-        let release = release(index, &packed);
+        let release = format!("{fields}{}", release(index, &packed));
         // Two hours after 2026-01-05T02:11:10Z.
         let signed = signing::sign(&release, &self.key, moment(1_767_586_270));
         write(&suite.join("InRelease"), &signed);

@@ -29,7 +29,7 @@ const BASES: [(&str, &str); 1] = [(
     include_str!("../../profiles/bases/debian12-minbase.deb822"),
 )];
 
-const ROOTS: [(Role, &[&str]); 3] = [
+pub const ROOTS: [(Role, &[&str]); 3] = [
     (Role::Etcd, &["etcd-client", "etcd-server"]),
     (
         Role::Postgres,
@@ -39,18 +39,18 @@ const ROOTS: [(Role, &[&str]); 3] = [
 ];
 
 /// Straight to standard error: what a passing test prints is not shown otherwise.
-fn say(line: &str) {
+pub fn say(line: &str) {
     writeln!(std::io::stderr(), "{line}").expect("standard error is open");
 }
 
 /// A mirror of folders, filled from what apt fetched for this machine.
-struct MachineMirror {
+pub struct MachineMirror {
     folder: tempfile::TempDir,
     at: Epoch,
 }
 
 impl MachineMirror {
-    fn new(profile: &Profile) -> Result<Self, String> {
+    pub fn new(profile: &Profile) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let mut at = None;
         for source in &profile.sources {
@@ -63,7 +63,7 @@ impl MachineMirror {
         Ok(Self { folder, at })
     }
 
-    fn read(&self, profile: &Profile) -> Vec<VerifiedIndex> {
+    pub fn read(&self, profile: &Profile) -> Vec<VerifiedIndex> {
         let url = |id: &str| format!("file:{}", self.folder.path().join(id).display());
         let explicit = profile
             .sources
@@ -134,7 +134,7 @@ fn amd64() -> Architecture {
     "amd64".parse().unwrap()
 }
 
-fn profile() -> Profile {
+pub fn profile() -> Profile {
     let table: toml::Table = PROFILE.parse().unwrap();
     let texts = |value: &toml::Value| -> Vec<String> {
         value
@@ -178,7 +178,7 @@ fn profile() -> Profile {
     }
 }
 
-fn plan(profile: Profile) -> Plan {
+pub fn plan(profile: Profile) -> Plan {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     Plan {
         spec: spec(),
@@ -227,7 +227,7 @@ fn spec() -> spec::Spec {
     }
 }
 
-fn bases() -> Vec<BaseList> {
+pub fn bases() -> Vec<BaseList> {
     BASES
         .iter()
         .map(|(name, text)| BaseList::new(*name, *text))

@@ -20,7 +20,7 @@ use pgbundle::node::host::Host;
 use pgbundle::node::initdb;
 use pgbundle::node::stop::Stop;
 use pgbundle::node::system::{Answer, Call, CallFault, Real, System};
-use pgbundle::node::{step, steps, up};
+use pgbundle::node::{step, steps, unfinished, up};
 use serde_json::{Value, json};
 
 const DATA: &str = "var/lib/etcd/main";
@@ -254,7 +254,7 @@ fn identity(node: &str) -> String {
         "format": 1, "cluster": "demo", "cluster_id": CLUSTER_ID, "node": node,
         "address": "127.0.0.1/8", "roles": ["etcd"], "profile": "debian12", "architecture": "amd64",
         "os": {"id": "debian", "version": "12"}, "generation": 1, "date": "2026-11-01T00:00:00Z",
-        "expires": "2036-11-01T00:00:00Z", "signer": "key",
+        "valid_from": "2026-10-31T00:00:00Z", "expires": "2036-11-01T00:00:00Z", "signer": "key",
         "node_program": {"path": "pgbundle-node", "size": 1, "sha256": "0".repeat(64)},
         "bundles": [], "sources": [], "secrets": []
     })
@@ -573,70 +573,204 @@ fn bootstrap(member: &Member) -> Value {
     })
 }
 
+/// A node whose first start was cut off, with an etcd that answers.
+struct CutOff<'c> {
+    member: &'c Member,
+}
+
+impl CutOff<'_> {
+    const KEY: &'static str = "/pgbundle/demo/initialize";
+    const HISTORY: u64 = 7_301;
+
+    fn settings(&self, peers: &Value) {
+        let mut settings = bootstrap(self.member);
+        settings["peers"] = peers.clone();
+        let path = "etc/pgbundle/bootstrap.json";
+        write(&self.member.root, path, &settings.to_string());
+    }
+
+    /// What is on the disk; `key` is the number of the key that the node held.
+    fn left(&self, state: &str, key: Option<&str>) {
+        let marker = json!({
+            "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1,
+            "state": state, "initialize": key,
+        });
+        let root = &self.member.root;
+        write(root, "pg/main.pgbundle.json", &marker.to_string());
+        write(root, "pg/main/PG_VERSION", "15\n");
+        let control = root.join("pg/main/global/pg_control");
+        fs::create_dir_all(control.parent().unwrap()).unwrap();
+        fs::write(control, Self::HISTORY.to_ne_bytes()).unwrap();
+    }
+
+    /// Puts the key and gives its number.
+    fn key(&self, value: &str) -> String {
+        self.member.etcdctl(&["del", Self::KEY]);
+        assert!(self.member.etcdctl(&["put", Self::KEY, value]).0);
+        let found = self.member.etcdctl(&["get", Self::KEY, "-w", "json"]).1;
+        let found: Value = serde_json::from_str(&found).unwrap();
+        found["kvs"][0]["create_revision"].to_string()
+    }
+
+    fn has_key(&self) -> bool {
+        !self.member.etcdctl(&["get", Self::KEY]).1.is_empty()
+    }
+
+    fn marked(&self) -> String {
+        unfinished::mark(&self.member.host()).unwrap()
+    }
+
+    fn refused(&self) -> String {
+        let stop = unfinished::mark(&self.member.host()).unwrap_err();
+        let held_back = initdb::held_back(&self.member.host()).unwrap().unwrap();
+        assert!(held_back.of.contains(&stop.reasons()[0]), "{held_back:?}");
+        assert!(self.has_data(), "nothing was touched");
+        stop.to_string()
+    }
+
+    fn has_data(&self) -> bool {
+        self.member.root.join("pg/main/PG_VERSION").exists()
+    }
+
+    fn state(&self) -> String {
+        let marker = fs::read_to_string(self.member.root.join("pg/main.pgbundle.json")).unwrap();
+        let marker: Value = serde_json::from_str(&marker).unwrap();
+        marker["state"].as_str().unwrap().to_owned()
+    }
+
+    fn outlived(&self) -> std::process::Child {
+        let folder = self.member.root.join("pg/main");
+        let outlived = Command::new("sleep").arg("60").current_dir(folder).spawn();
+        let outlived = outlived.unwrap();
+        let lock = format!("{}\n", outlived.id());
+        write(&self.member.root, "pg/main/postmaster.pid", &lock);
+        outlived
+    }
+}
+
+fn silent_peer() -> Value {
+    json!([{"name": "b", "address": "127.0.0.1", "url": "https://127.0.0.1:1/patroni"}])
+}
+
 #[test]
-fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
+fn a_first_start_that_was_cut_off_is_put_aside_without_asking_anybody() {
     let mut cluster = Cluster::of_three();
     cluster.form_without_the_third();
-    let member = &cluster.members[0];
-    let settings = bootstrap(member);
-    write(
-        &member.root,
-        "etc/pgbundle/bootstrap.json",
-        &settings.to_string(),
-    );
-    let begun = json!({
-        "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1, "state": "beginning"
-    });
-    write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
-    write(&member.root, "pg/main/PG_VERSION", "15\n");
-    assert!(member.etcdctl(&["put", "/pgbundle/demo/initialize", ""]).0);
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
 
-    let mut with_a_peer = settings.clone();
-    with_a_peer["peers"] =
-        json!([{"name": "b", "address": "127.0.0.1", "url": "https://127.0.0.1:1/patroni"}]);
-    let path = "etc/pgbundle/bootstrap.json";
-    write(&member.root, path, &with_a_peer.to_string());
-    let silent = initdb::mark(&member.host()).unwrap_err();
-    assert_eq!(silent.exit_code(), 3);
-    assert!(silent.to_string().contains("b does not answer"), "{silent}");
-    assert!(member.root.join("pg/main/PG_VERSION").exists());
+    // Its own key: the others would wait for it for ever.
+    for state in ["beginning", "formed"] {
+        let own = node.key("");
+        node.left(state, Some(&own));
+        let mut outlived = node.outlived();
+        assert!(node.refused().contains("outlived Patroni"));
+        outlived.kill().unwrap();
+        outlived.wait().unwrap();
+        assert!(node.marked().contains("may begin again"), "{state}");
+        assert!(!node.has_data() && !node.has_key(), "{state}");
+        assert_eq!(node.state(), "empty");
+    }
+    // Cut off before initdb, while it waited for leave.
+    let own = node.key("");
+    node.left("empty", Some(&own));
+    fs::remove_dir_all(node.member.root.join("pg/main")).unwrap();
+    assert!(node.marked().contains("nothing was ever here"));
+    assert!(!node.has_key());
+    // Another's key stays; what was never served goes all the same.
+    node.key("");
+    node.left("beginning", Some("1"));
+    assert!(node.marked().contains("may begin again"));
+    assert!(node.has_key() && !node.has_data());
+    // The cluster was formed by another meanwhile.
+    node.key("7302");
+    node.left("beginning", Some("1"));
+    assert!(node.marked().contains("may begin again"));
+    assert!(node.has_key() && !node.has_data());
+}
 
-    write(&member.root, path, &settings.to_string());
-    let mut outlived = Command::new("sleep")
-        .arg("60")
-        .current_dir(member.root.join("pg/main"))
-        .spawn()
-        .unwrap();
-    let lock = format!("{}\n", outlived.id());
-    write(&member.root, "pg/main/postmaster.pid", &lock);
-    let refused = initdb::mark(&member.host());
-    outlived.kill().unwrap();
-    outlived.wait().unwrap();
-    let refused = refused.unwrap_err().to_string();
-    assert!(refused.contains("outlived Patroni"), "{refused}");
-    assert!(member.root.join("pg/main/PG_VERSION").exists());
+#[test]
+fn a_first_start_that_was_ended_is_kept_and_never_set_against_another() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
+    for state in ["beginning", "formed"] {
+        node.key("7301");
+        node.left(state, Some("1"));
+        assert!(node.marked().contains("completed"), "{state}");
+        assert_eq!(node.state(), "holds-data");
+        assert_eq!(initdb::held_back(&node.member.host()).unwrap(), None);
+    }
+    node.key("7302");
+    node.left("formed", Some("1"));
+    assert!(node.refused().contains("another history"));
+    // etcd was lost: what was served from here may be all that there is.
+    node.member.etcdctl(&["del", CutOff::KEY]);
+    assert!(node.refused().contains("b does not answer"));
+    node.settings(&json!([]));
+    assert!(node.marked().contains("goes on with it"));
+    assert_eq!(node.state(), "holds-data");
+    assert!(node.has_data());
+}
 
-    let said = initdb::mark(&member.host()).unwrap();
-    assert!(said.contains("may begin again"), "{said}");
-    assert!(!member.root.join("pg/main").exists());
-    assert!(
-        member
-            .etcdctl(&["get", "/pgbundle/demo/initialize"])
-            .1
-            .is_empty()
-    );
+#[test]
+fn from_the_last_command_of_a_bootstrap_on_somebody_may_be_served() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
+    let finish = |command: &str| initdb::finish(&node.member.host(), &[command.to_owned()]);
+    let own = node.key("");
+    node.left("beginning", Some(&own));
+    assert!(finish("false").is_err());
+    assert_eq!(node.state(), "beginning");
+    finish("true").unwrap();
+    assert_eq!(node.state(), "formed");
+    // Whoever calls it at another time is stopped.
+    assert!(finish("true").is_err());
+}
 
-    write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
-    write(&member.root, "pg/main/PG_VERSION", "15\n");
-    assert!(
-        member
-            .etcdctl(&["put", "/pgbundle/demo/initialize", "7301"])
-            .0
-    );
-    let said = initdb::mark(&member.host()).unwrap();
-    assert!(said.contains("completed"), "{said}");
-    let marker = fs::read_to_string(member.root.join("pg/main.pgbundle.json")).unwrap();
-    assert!(marker.contains("holds-data"), "{marker}");
+#[test]
+fn a_copy_that_was_cut_off_is_copied_again() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
+    let root = &node.member.root;
+    let label = || write(root, "pg/main/backup_label", "START WAL LOCATION\n");
+    for state in ["empty", "holds-data"] {
+        node.left(state, None);
+        label();
+        fs::write(root.join("pg/main/global/pg_control"), "").unwrap();
+        assert!(node.marked().contains("copied again"), "{state}");
+        assert!(!node.has_data());
+        assert_eq!(node.state(), state);
+        assert!(root.join("pg/main.unfinished-copy/PG_VERSION").exists());
+        // Whole to look at, but never started: only a leader has all of it for sure.
+        node.left(state, None);
+        label();
+        assert!(node.refused().contains("there is none yet"), "{state}");
+        assert!(
+            node.member
+                .etcdctl(&["put", "/pgbundle/demo/leader", "b"])
+                .0
+        );
+        assert!(node.marked().contains("copied again"), "{state}");
+        node.member.etcdctl(&["del", "/pgbundle/demo/leader"]);
+    }
+    // PostgreSQL was started on it.
+    node.left("empty", None);
+    assert!(node.marked().contains("holds data of this cluster now"));
+    assert_eq!(node.state(), "holds-data");
 }
 
 #[test]

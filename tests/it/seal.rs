@@ -212,7 +212,7 @@ fn each_fault_in_the_files_has_its_name() {
     let missing = refused(|files| drop(files.pop()));
     assert_eq!(
         missing,
-        "missing: cluster/ca.pem is in the manifest and not there"
+        "missing: cluster/ca.pem belongs here and is not there"
     );
     let extra = refused(|files| files.push(("cluster/extra", vec![])));
     assert!(extra.starts_with("extra: cluster/extra"), "{extra}");

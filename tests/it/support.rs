@@ -34,7 +34,11 @@ impl Sandbox {
 
     /// The program, about to run here with nothing in its environment.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pgbundle"));
+        self.clean(Command::new(PROGRAM))
+    }
+
+    /// Any command, in the same clean room.
+    pub fn clean(&self, mut command: Command) -> Command {
         command
             .current_dir(self.folder.path())
             .env_clear()
@@ -44,16 +48,25 @@ impl Sandbox {
     }
 
     pub fn run(&self, arguments: &[&str]) -> Ran {
-        let output = self
-            .command()
-            .args(arguments)
-            .output()
-            .expect("the program starts");
-        Ran {
-            code: output.status.code().expect("the program was not killed"),
-            stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
-        }
+        ended(self.command().args(arguments))
+    }
+
+    /// The program with these arguments as another command runs it, in the same clean room.
+    pub fn run_by(&self, command: Command, arguments: &[String]) -> Ran {
+        ended(self.clean(command).arg(PROGRAM).args(arguments))
+    }
+}
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pgbundle");
+
+/// Runs to the end.
+pub fn ended(command: &mut Command) -> Ran {
+    let output = command.output();
+    let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Ran {
+        code: output.status.code().expect("the program was not killed"),
+        stdout: String::from_utf8(output.stdout).expect("stdout is UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("stderr is UTF-8"),
     }
 }
 

@@ -14,6 +14,9 @@ use crate::support::{Ran, Sandbox};
 pub const RELEASE: &str = "dist/demo-tiny-amd64";
 pub const PUBLIC: &str = "dist/demo-tiny-amd64/public";
 
+/// Where it writes the lock.
+pub const LOCK: &str = "demo.tiny-amd64.lock";
+
 /// What `build` is told each time but for where things are.
 const SPEC: &str = r#"version = 1
 
@@ -64,9 +67,14 @@ impl Tiny {
 
     /// With more in the spec.
     pub fn with(more: &str) -> Self {
+        Self::of(Archive::new(), more)
+    }
+
+    /// With another archive.
+    pub fn of(archive: Archive, more: &str) -> Self {
         let tiny = Self {
             sandbox: Sandbox::new(),
-            archive: Archive::new(),
+            archive,
         };
         tiny.archive.publish(&tiny.path("mirror"));
         tiny.spec(more);
@@ -82,6 +90,15 @@ impl Tiny {
     pub fn built() -> Self {
         let tiny = Self::new();
         tiny.build(&[]).succeeded();
+        tiny
+    }
+
+    /// Locked and fetched, and the mirror gone.
+    pub fn fetched() -> Self {
+        let tiny = Self::new();
+        tiny.ask("lock", &[]).succeeded();
+        tiny.ask("fetch", &[]).succeeded();
+        fs::remove_dir_all(tiny.path("mirror")).unwrap();
         tiny
     }
 
@@ -106,14 +123,38 @@ impl Tiny {
         self.sandbox.path(name)
     }
 
+    /// Puts a blob into the store, by its digest.
+    pub fn put(&self, bytes: &[u8]) -> String {
+        let digest = pgbundle::base::Sha256::of(bytes).to_string();
+        let folder = self.path("store/sha256").join(&digest[..2]);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(&digest), bytes).unwrap();
+        digest
+    }
+
+    /// Where the store has the package of this name.
+    pub fn blob(&self, name: &str) -> PathBuf {
+        let lock = fs::read_to_string(self.path(LOCK)).unwrap();
+        let lock: toml::Table = lock.parse().unwrap();
+        let packages = lock["package"].as_array().unwrap();
+        let package = packages.iter().find(|p| p["name"].as_str() == Some(name));
+        let digest = package.unwrap()["sha256"].as_str().unwrap();
+        self.path(&format!("store/sha256/{}/{digest}", &digest[..2]))
+    }
+
     /// The paths that a verb on the cluster needs, as arguments that hold from any folder.
     pub fn cluster(&self) -> Vec<String> {
+        let store = self.path("store").display().to_string();
+        [self.cluster_alone(), vec!["--store".to_owned(), store]].concat()
+    }
+
+    /// The same without the store.
+    pub fn cluster_alone(&self) -> Vec<String> {
         let path = |name: &str| self.path(name).display().to_string();
         let flag = |name: &str, value: String| [format!("--{name}"), value];
         [
             flag("library", path("")),
             flag("cluster", path("demo.toml")),
-            flag("store", path("store")),
         ]
         .concat()
     }
@@ -173,27 +214,37 @@ impl Tiny {
         let text = text
             .replace(root.trim_end_matches('/'), "[ROOT]")
             .replace(&self.archive.fingerprint(), "[KEY]");
-        let line = |line: &str| {
-            let words: Vec<_> = line.split(' ').collect();
-            let next = |at: usize| words.get(at + 1).copied().unwrap_or_default();
-            let words = words.iter().enumerate();
-            let settled: Vec<_> = words.map(|(at, word)| settled(word, next(at))).collect();
-            settled.join(" ")
-        };
-        text.lines().map(line).collect::<Vec<_>>().join("\n")
+        settled(&text)
     }
 }
 
-/// A word without digests, keys and sizes: signatures are longer and shorter.
-fn settled(word: &str, next: &str) -> String {
-    let bare = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-    let is_hex = bare.bytes().all(|b| b.is_ascii_hexdigit());
-    let is_size =
-        bare.parse::<f64>().is_ok() && (next.starts_with("bytes") || next.starts_with("KiB"));
-    match bare.len() {
-        64 if is_hex => word.replace(bare, "[SHA256]"),
-        40 if is_hex => word.replace(bare, "[ANOTHER KEY]"),
-        _ if is_size => word.replace(bare, "[N]"),
+/// A text without digests, keys and sizes: signatures are longer and shorter.
+fn settled(text: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.';
+    let mut out = String::new();
+    let mut rest = text.trim_end();
+    while let Some(start) = rest.find(is_part) {
+        let (before, from) = rest.split_at(start);
+        let end = from.find(|c| !is_part(c)).unwrap_or(from.len());
+        let (word, after) = from.split_at(end);
+        out += before;
+        out += &settled_word(word, after);
+        rest = after;
+    }
+    out + rest
+}
+
+fn settled_word(word: &str, after: &str) -> String {
+    let hex = word.bytes().take_while(u8::is_ascii_hexdigit).count();
+    let is_size = [" bytes", " KiB", " B,", " B ", " more"]
+        .iter()
+        .any(|unit| after.starts_with(unit));
+    match hex {
+        64 => format!("[SHA256]{}", &word[64..]),
+        40 => format!("[ANOTHER KEY]{}", &word[40..]),
+        // The folder of a blob.
+        2 if hex == word.len() && after.starts_with('/') => "[..]".to_owned(),
+        _ if is_size && word.parse::<f64>().is_ok() => "[N]".to_owned(),
         _ => word.to_owned(),
     }
 }

@@ -16,8 +16,9 @@ pub const REPLICAS: u16 = 5001;
 pub const SYNCHRONOUS: u16 = 5002;
 /// HAProxy's port for the asynchronous replicas.
 pub const ASYNCHRONOUS: u16 = 5003;
-/// Answers alone on standard output, and an error is an end.
-const PSQL: [&str; 6] = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"];
+
+/// Makes psql print the answer alone, and fail where the server does.
+pub const QUIETLY: [&str; 6] = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"];
 
 /// A client that trusts the cluster's CA and knows the superuser's password.
 #[derive(Clone)]
@@ -71,7 +72,7 @@ impl Client {
             .arg("--signal=KILL")
             .arg(seconds.to_string())
             .arg("psql")
-            .args(PSQL)
+            .args(QUIETLY)
             .args(["-c", sql])
             .arg(self.target(address, port, "sslmode=require", 2));
         ask(&mut timeout)
@@ -90,7 +91,7 @@ impl Client {
     fn psql(&self, address: Ipv4Addr, port: u16, tls: &str, sql: &str) -> Command {
         let mut psql = command_in(&self.namespace, "psql");
         psql.env("PGPASSWORD", &self.password)
-            .args(PSQL)
+            .args(QUIETLY)
             .args(["-c", sql])
             .arg(self.target(address, port, tls, 5));
         psql

@@ -16,6 +16,7 @@ use crate::host::Host;
 use crate::network::{self, Network};
 use crate::server::Server;
 use crate::sink::Sink;
+use crate::vm::{self, Vm, Wiring};
 use crate::workspace::Workspace;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -30,6 +31,7 @@ pub struct Lab {
     workspace: Workspace,
     // Dropped in this order: hosts before the network that they are on.
     hosts: Vec<Host>,
+    machine: Option<Vm>,
     ports: BTreeMap<String, u8>,
     sink: Option<Sink>,
     server: Option<Server>,
@@ -48,6 +50,7 @@ impl Lab {
         let mut lab = Self {
             sink: Some(Sink::open(&network, cluster.gateway.addr())?),
             hosts: Vec::new(),
+            machine: None,
             ports: BTreeMap::new(),
             server: None,
             story: story.to_owned(),
@@ -66,6 +69,37 @@ impl Lab {
             self.create_host(&name, address, address.octets()[3], base)?;
         }
         Ok(())
+    }
+
+    /// Adds a virtual machine, off and never booted; `medium` is its seed's ISO.
+    pub fn add_machine(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        medium: &Path,
+    ) -> Result<(), Failure> {
+        let image = vm::image(&self.workspace.folder.join("base"))?;
+        let wiring = Wiring {
+            namespace: self.network.path(),
+            tap: self.network.tap(address)?,
+            medium: medium.to_owned(),
+        };
+        let machine = format!("{}-{name}", self.run);
+        let folder = self.folder.join(name);
+        self.machine = Some(Vm::create(name, address, &machine, folder, image, wiring)?);
+        Ok(())
+    }
+
+    /// The virtual machine.
+    pub fn machine(&self) -> &Vm {
+        let machine = self.machine.as_ref();
+        machine.expect("the story added a machine before it asked for it")
+    }
+
+    /// The virtual machine, to be changed.
+    pub fn machine_mut(&mut self) -> &mut Vm {
+        let machine = self.machine.as_mut();
+        machine.expect("the story added a machine before it asked for it")
     }
 
     fn create_host(
@@ -215,12 +249,16 @@ impl Lab {
         for host in &mut self.hosts {
             host.keep_logs(&folder.join(&host.name))?;
         }
+        if let Some(machine) = &mut self.machine {
+            machine.keep_logs(&folder.join(&machine.name))?;
+        }
         eprintln!("lab: the hosts' logs are in {}", folder.display());
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Failure> {
         self.hosts.clear();
+        self.machine = None;
         self.sink = None;
         self.server = None;
         network::remove_named(&format!("{}-", self.run))?;

@@ -6,6 +6,8 @@
 //! See README.md beside this file.
 
 mod base;
+mod bench;
+mod byhand;
 mod cgroup;
 mod client;
 mod cluster;
@@ -28,6 +30,8 @@ mod stream;
 mod tampering;
 mod twin;
 mod up;
+mod vm;
+mod vm_stories;
 mod waiting;
 mod workspace;
 

@@ -54,6 +54,14 @@ impl Network {
         Ok(path(name))
     }
 
+    /// A TAP interface in the bridge's own namespace, plugged into it, for an emulator.
+    pub fn tap(&self, address: Ipv4Addr) -> Result<String, Failure> {
+        let tap = format!("tap{}", address.octets()[3]);
+        self.ip(&["tuntap", "add", "dev", &tap, "mode", "tap"])?;
+        self.ip(&["link", "set", &tap, "master", "br0", "up"])?;
+        Ok(tap)
+    }
+
     /// Switches the bridge's port of a host on or off.
     pub fn set_port(&self, port: u8, is_on: bool) -> Result<(), Failure> {
         let port = format!("port{port}");

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use crate::command::Failure;
 use crate::network;
 
@@ -92,7 +94,9 @@ fn answer(mut stream: &TcpStream, folder: &Path) -> io::Result<()> {
 
 fn asked_file(request: &str, folder: &Path) -> Option<PathBuf> {
     let path = request.strip_prefix("GET /")?.split(' ').next()?;
+    // apt writes the `+` of a version as `%2b`.
+    let path = percent_decode_str(path).decode_utf8().ok()?;
     let is_inside = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    let file = folder.join(path);
+    let file = folder.join(path.as_ref());
     (is_inside && file.is_file()).then_some(file)
 }

@@ -16,7 +16,7 @@ pub enum VerifyError {
         source: io::Error,
     },
     /// It ends too early.
-    #[error("truncated: the bundle ends in the middle of {within}; copy it again")]
+    #[error("truncated: the bundle ends within {within}")]
     Truncated {
         /// The last thing that was read.
         within: String,
@@ -130,7 +130,7 @@ pub enum VerifyError {
         path: String,
     },
     /// A file is not there.
-    #[error("missing: {path} is in the manifest and not there")]
+    #[error("missing: {path} belongs here and is not there")]
     Missing {
         /// Its path.
         path: String,

@@ -8,7 +8,7 @@ use crate::base::Role;
 use crate::plan::Plan;
 use crate::repo::BaseList;
 use crate::repo::companions::companions;
-use crate::repo::lower::{Lowered, lower};
+use crate::repo::lower::{Lowered, Siblings, lower};
 use crate::repo::model::Id;
 use crate::repo::package::{Package, PackageError, PackageSet};
 use crate::solve::{self, slice};
@@ -79,11 +79,20 @@ fn close_one<'p, 'a>(
         .collect();
     let names: Vec<_> = roots.iter().map(|(_, name)| *name).collect();
     let place = format!("solving on the base `{}`", base.name);
-    let lowered = lower(installed, listed, &names, architecture).map_err(in_place(&place))?;
-    let closure = solve::close(&lowered.model).map_err(|source| PinError::Solve {
-        base: base.name.clone(),
-        source,
-    })?;
+    let solve = |siblings| {
+        let lowered = lower(installed, listed, &names, architecture, siblings);
+        let lowered = lowered.map_err(in_place(&place))?;
+        let closure = solve::close(&lowered.model).map_err(|source| PinError::Solve {
+            base: base.name.clone(),
+            source,
+        })?;
+        Ok((lowered, closure))
+    };
+    // That siblings move together is a wish: where it cannot be, the needs alone decide.
+    let (lowered, closure) = match solve(Siblings::Upgraded) {
+        Err(PinError::Solve { .. }) => solve(Siblings::Left)?,
+        solved => solved?,
+    };
     let mut pinned = chosen(&lowered, &closure.chosen, listed);
     for role in plan.packages.keys() {
         let is_of_role = |place: &usize| roots[*place].0 == *role;
