@@ -60,9 +60,11 @@ fn nothing_begins(lab: &Lab, client: &Client) -> Result<(), Failure> {
         wait_until(&what, SOON, || words_of(host))?;
         let what = format!("{}: the console says so, too", host.name);
         wait_until(&what, SOON, || {
-            let console = host.console().replace("\npgbundle-node: health:   ", " ");
+            // A console's lines are folded.
+            let console = host.console().replace('\r', "");
+            let console = console.replace("\npgbundle-node: health:   ", " ");
             let is_said = console.contains("the cluster's data was on this host");
-            is_said
+            (is_said && console.contains(VERB))
                 .then_some(())
                 .ok_or_else(|| Failure::from("not yet"))
         })?;
