@@ -7,6 +7,7 @@ mod build;
 mod cli;
 mod flipped_bits;
 mod identity;
+mod kept_indexes;
 mod lock;
 mod node;
 mod offline;
