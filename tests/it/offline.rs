@@ -176,7 +176,9 @@ fn a_blob_that_was_altered_is_named_and_fetched_anew() {
     let tiny = Tiny::built();
     let blob = blob_of(&tiny, "patroni");
     let right = fs::read(&blob).unwrap();
+    // Where the release still stood, no blob would be read.
     let alter = || {
+        fs::remove_dir_all(tiny.path("dist")).unwrap();
         fs::remove_file(&blob).unwrap();
         fs::write(&blob, [&right[1..], b"x"].concat()).unwrap();
     };
