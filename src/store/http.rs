@@ -131,7 +131,7 @@ pub enum HttpError {
 }
 
 /// One try went wrong.
-enum Fault {
+pub(super) enum Fault {
     /// Trying again may help.
     Passing(String),
     /// It will not.
@@ -191,38 +191,6 @@ impl Client {
             .ok_or_else(|| Fault::Final(too_large(place, limit)))
     }
 
-    /// Brings a file of unknown size into the store, of at most `limit` bytes;
-    /// one that the store has already is not asked for.
-    pub fn bring(
-        &self,
-        place: &Place,
-        sha256: Sha256,
-        limit: u64,
-        store: &Store,
-    ) -> Result<Blob, HttpError> {
-        match store.open_digested(sha256) {
-            Err(StoreError::Missing(_) | StoreError::Altered { .. }) => {}
-            settled => return Ok(settled?),
-        }
-        let put = |reader: &mut dyn Read| put_of(reader, place, sha256, limit, store);
-        match place {
-            Place::Folder(path) => put(&mut open(path, place)?),
-            Place::Http(address) => self.patiently(place, |_| {
-                let response = self.ask(place, address, 0)?;
-                if response.status() != StatusCode::OK {
-                    return Err(refused(place, response.status()));
-                }
-                let body = response.into_body().into_with_config().limit(u64::MAX);
-                let mut body = Watched::new(body.reader());
-                let put = put(&mut body);
-                match body.broken {
-                    Some(reason) => Err(Fault::Passing(reason)),
-                    None => Ok(put?),
-                }
-            }),
-        }
-    }
-
     /// Brings a file into the store. `arrived` is told the bytes that are
     /// there so far: it may go back when a server makes it start again.
     pub fn download(
@@ -256,7 +224,7 @@ impl Client {
 
     /// Tries until it works, a fault is final, or nothing came `tries` times
     /// in a row; a try that brought something does not count.
-    fn patiently<T>(
+    pub(super) fn patiently<T>(
         &self,
         place: &Place,
         mut attempt: impl FnMut(&mut bool) -> Result<T, Fault>,
@@ -283,7 +251,12 @@ impl Client {
         }
     }
 
-    fn ask(&self, place: &Place, address: &str, from: u64) -> Result<Response<Body>, Fault> {
+    pub(super) fn ask(
+        &self,
+        place: &Place,
+        address: &str,
+        from: u64,
+    ) -> Result<Response<Body>, Fault> {
         let mut request = self.agent.get(address);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -311,14 +284,14 @@ fn fault_of(place: &Place, error: ureq::Error) -> Fault {
     }
 }
 
-fn refused(place: &Place, status: StatusCode) -> Fault {
+pub(super) fn refused(place: &Place, status: StatusCode) -> Fault {
     Fault::Final(HttpError::Refused {
         place: place.clone(),
         status: status.as_u16(),
     })
 }
 
-fn too_large(place: &Place, limit: u64) -> HttpError {
+pub(super) fn too_large(place: &Place, limit: u64) -> HttpError {
     let place = place.clone();
     HttpError::TooLarge { place, limit }
 }
@@ -489,49 +462,7 @@ fn copy_in(
     }
 }
 
-fn put_of(
-    reader: &mut dyn Read,
-    place: &Place,
-    sha256: Sha256,
-    limit: u64,
-    store: &Store,
-) -> Result<Blob, HttpError> {
-    match store.put_digested(&place.to_string(), reader, sha256, limit) {
-        Err(StoreError::Mismatch { difference, .. }) => Err(HttpError::WrongDigest {
-            place: place.clone(),
-            wanted: sha256,
-            found: difference.found,
-        }),
-        put => put?.ok_or_else(|| too_large(place, limit)),
-    }
-}
-
-/// A body that remembers why it broke off, which is no fault of the store.
-struct Watched<R> {
-    body: R,
-    broken: Option<String>,
-}
-
-impl<R> Watched<R> {
-    fn new(body: R) -> Self {
-        let broken = None;
-        Self { body, broken }
-    }
-}
-
-impl<R: Read> Read for Watched<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.body.read(buffer);
-        if let Err(error) = &read
-            && error.kind() != io::ErrorKind::Interrupted
-        {
-            self.broken = Some(error.to_string());
-        }
-        read
-    }
-}
-
-fn open(path: &Path, place: &Place) -> Result<File, HttpError> {
+pub(super) fn open(path: &Path, place: &Place) -> Result<File, HttpError> {
     File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => HttpError::NotFound(place.clone()),
         _ => local(path)(error),

@@ -12,12 +12,16 @@
 //! ```
 //!
 //! `http` holds the workstation's only sockets, `fetch` brings what is
-//! missing, `carry` takes blobs across an air gap.
+//! missing, `carry` takes blobs across an air gap, `keep` is for what is in
+//! memory or of unknown size. Beside what a lock names, the store has the
+//! indexes that it was made from as they unpack: the next lock reads those.
 
 pub mod blob;
+mod bring;
 pub mod carry;
 pub mod fetch;
 pub mod http;
+mod keep;
 mod part;
 pub mod place;
 
@@ -30,7 +34,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::base::Sha256;
-use crate::base::digest::{self, Digested, Hashing};
+use crate::base::digest::{self, Hashing};
 
 pub use blob::Blob;
 
@@ -181,18 +185,6 @@ impl Store {
         })
     }
 
-    /// Reads the blob into memory and digests it on the way.
-    pub fn read(&self, sha256: Sha256, size: u64) -> Result<Digested<Vec<u8>>, StoreError> {
-        let path = self.path_of(sha256);
-        let found = Digested::read(self.existing(sha256)?, size).map_err(failed("read", &path))?;
-        if let Some(found) = found.filter(|found| found.sha256() == sha256) {
-            return Ok(found);
-        }
-        self.open(sha256, size)?;
-        let wanted = sha256;
-        Err(StoreError::Changed { path, wanted })
-    }
-
     fn existing(&self, sha256: Sha256) -> Result<File, StoreError> {
         let path = self.path_of(sha256);
         File::open(&path).map_err(|error| match error.kind() {
@@ -215,39 +207,6 @@ impl Store {
             }
             _ => Ok(aside),
         }
-    }
-
-    /// Keeps bytes whose digest is known; a blob of that name stays as it is, unread.
-    pub fn keep(&self, content: &Digested<impl AsRef<[u8]>>) -> Result<(), StoreError> {
-        match self.add(content, freeze)? {
-            true => self.sync_folder_of(&self.path_of(content.sha256())),
-            false => Ok(()),
-        }
-    }
-
-    /// The same for what can be made again: nobody waits for the disk, and a
-    /// power cut may leave a damaged file, which its digest gives away.
-    pub fn keep_for_now(&self, content: &Digested<impl AsRef<[u8]>>) -> Result<(), StoreError> {
-        self.add(content, make_read_only).map(drop)
-    }
-
-    /// Says whether it was not there.
-    fn add(
-        &self,
-        content: &Digested<impl AsRef<[u8]>>,
-        settle: fn(&File) -> io::Result<()>,
-    ) -> Result<bool, StoreError> {
-        let path = self.path_of(content.sha256());
-        if path.is_file() {
-            return Ok(false);
-        }
-        let mut file = self.temporary(content.sha256())?;
-        file.write_all(content.bytes().as_ref())
-            .and_then(|()| settle(file.as_file()))
-            .map_err(failed("write", file.path()))?;
-        file.persist(&path)
-            .map_err(|refused| failed("create", &path)(refused.error))?;
-        Ok(true)
     }
 
     /// Keeps bytes that are in memory.
@@ -295,48 +254,6 @@ impl Store {
                 found_size,
             }),
         })
-    }
-
-    /// Keeps what `reader` yields if it has that digest, whatever its size up
-    /// to `limit`; none where it is larger.
-    pub fn put_digested(
-        &self,
-        name: &str,
-        reader: impl Read,
-        sha256: Sha256,
-        limit: u64,
-    ) -> Result<Option<Blob>, StoreError> {
-        let mut file = self.temporary(sha256)?;
-        let path = file.path().to_owned();
-        let mut hashing = Hashing::new(&mut file);
-        digest::copy(&mut reader.take(limit.saturating_add(1)), &mut hashing)
-            .map_err(failed("fill", &path))?;
-        let (found, found_size) = hashing.finish();
-        if found_size > limit {
-            return Ok(None);
-        }
-        if found == sha256 {
-            return self.settle(file, sha256, found_size).map(Some);
-        }
-        Err(StoreError::Mismatch {
-            name: name.to_owned(),
-            difference: Box::new(Difference {
-                wanted: sha256,
-                wanted_size: found_size,
-                found,
-                found_size,
-            }),
-        })
-    }
-
-    /// Hashes the blob, whatever its size, and hands it out when it is what its name says.
-    pub fn open_digested(&self, sha256: Sha256) -> Result<Blob, StoreError> {
-        let file = self.existing(sha256)?;
-        let size = file
-            .metadata()
-            .map_err(failed("inspect", &self.path_of(sha256)))?
-            .len();
-        self.open(sha256, size)
     }
 
     fn temporary(&self, sha256: Sha256) -> Result<NamedTempFile, StoreError> {
