@@ -28,6 +28,13 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// In the store.
     Blob(Blob),
+    /// Only known by name: enough to list the file, not to write it.
+    Named {
+        /// The digest of the bytes.
+        sha256: Sha256,
+        /// Their number.
+        size: u64,
+    },
 }
 
 /// The two modes that files in an archive have.
@@ -73,6 +80,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Blob(blob) => blob.size(),
+            Self::Named { size, .. } => *size,
         }
     }
 
@@ -81,6 +89,7 @@ impl Content {
         match self {
             Self::Bytes(bytes) => Sha256::of(bytes),
             Self::Blob(blob) => blob.sha256(),
+            Self::Named { sha256, .. } => *sha256,
         }
     }
 }

@@ -19,11 +19,11 @@ pub fn holds(bytes: &[u8]) -> bool {
     for compression in Compression::ALL {
         if let Ok(plain) = compression.unpack(packed, size) {
             assert!(
-                plain.len() as u64 <= size + 1,
+                plain.size() <= size + 1,
                 "{compression:?} gave {}",
-                plain.len()
+                plain.size()
             );
-            accepted |= packages::holds(&plain);
+            accepted |= packages::holds(plain.bytes());
         }
     }
     accepted

@@ -5,6 +5,7 @@
 //! from the caller, owners are root, modes are given: a seed's secrets are
 //! not for everyone once it is mounted, nor in the file itself (0600).
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use hadris_fs::{DateTime, Node, Permissions, SetAttr, Tree, host};
@@ -71,16 +72,28 @@ pub enum IsoError {
     Out(#[from] AtomicError),
 }
 
-/// Writes an image that holds `files` to `out`, with mode 0600.
+/// Writes an image that holds `files` to `out`, with mode 0600. Whoever
+/// flushes the folder that `out` is in makes it durable.
 pub fn write(out: &Path, label: &str, files: &[IsoFile], date: Epoch) -> Result<(), IsoError> {
+    let file = AtomicFile::create(out, 0o600)?;
+    fill(file.file(), out, label, files, date)?;
+    Ok(file.place()?)
+}
+
+/// Writes an image into an empty file; `out` is what errors call it.
+pub fn fill(
+    file: &File,
+    out: &Path,
+    label: &str,
+    files: &[IsoFile],
+    date: Epoch,
+) -> Result<(), IsoError> {
     let refuse = |reason: String| IsoError::Image {
         out: out.to_owned(),
         reason,
     };
     let tree = tree_of(files)?;
-    let file = AtomicFile::create(out, 0o600)?;
     let device = file
-        .file()
         .try_clone()
         .and_then(FileDevice::new)
         .map_err(|error| refuse(error.to_string()))?;
@@ -90,7 +103,7 @@ pub fn write(out: &Path, label: &str, files: &[IsoFile], date: Epoch) -> Result<
     if let Some(warning) = report.warnings().first() {
         return Err(refuse(warning.to_string()));
     }
-    Ok(file.commit()?)
+    Ok(())
 }
 
 fn options(label: &str, date: Epoch) -> IsoOptions {

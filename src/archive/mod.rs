@@ -2,6 +2,8 @@
 //! seed images (`iso`), and the one reader that hosts unpack with (`untar`).
 
 #[cfg(feature = "workstation")]
+mod behind;
+#[cfg(feature = "workstation")]
 mod gzip;
 #[cfg(feature = "workstation")]
 pub mod iso;

@@ -8,8 +8,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
+use super::behind;
 use super::gzip::MixedGzip;
-use crate::base::digest::Hashing;
 use crate::base::{BundlePath, Epoch, Sha256};
 use crate::store::StoreError;
 use crate::store::blob::CopyError;
@@ -47,35 +47,30 @@ pub enum TarError {
         source: StoreError,
     },
     /// The archive's own file cannot be written.
-    #[error("the archive cannot be written at `{path}`: {source}")]
-    Out {
-        /// The member that was being written.
-        path: String,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error("the archive cannot be written: {0}")]
+    Out(io::Error),
 }
 
 /// Writes `tree` to `out`: the members of `first` in that order, then the others, sorted.
 pub fn write(
-    out: impl Write,
+    out: impl Write + Send,
     tree: &Tree,
     first: &[BundlePath],
     date: Epoch,
 ) -> Result<Written, TarError> {
-    let fail = |source| TarError::Out {
-        path: "its ends".to_owned(),
-        source,
-    };
-    let hashing = Hashing::new(io::BufWriter::with_capacity(1 << 18, out));
-    let mut gzip = MixedGzip::new(hashing).map_err(fail)?;
-    for (path, entry) in ordered(tree, first)? {
-        append(&mut gzip, path, entry, date)?;
-    }
-    // Two blocks of zeros end an archive.
-    gzip.deflate(&[0; 1024]).map_err(fail)?;
-    let (sha256, size) = gzip.finish().map_err(fail)?.finish();
-    Ok(Written { sha256, size })
+    let members = ordered(tree, first)?;
+    let (made, written) = behind::digested(out, |ahead| {
+        let mut gzip = MixedGzip::new(ahead).map_err(TarError::Out)?;
+        for (path, entry) in &members {
+            append(&mut gzip, path, entry, date)?;
+        }
+        // Two blocks of zeros end an archive.
+        gzip.deflate(&[0; 1024]).map_err(TarError::Out)?;
+        gzip.finish().map(drop).map_err(TarError::Out)
+    });
+    // Where the writing failed, the making knows only that nobody takes more.
+    let (sha256, size) = written.map_err(TarError::Out)?;
+    made.map(|()| Written { sha256, size })
 }
 
 fn ordered<'a>(
@@ -100,28 +95,26 @@ fn append<W: Write>(
     entry: &Entry,
     date: Epoch,
 ) -> Result<(), TarError> {
-    let fail = |source| TarError::Out {
-        path: path.to_string(),
-        source,
-    };
     let size = entry.content.size();
     let header = headers(path.as_str(), size, entry.mode.bits(), date);
-    gzip.deflate(&header).map_err(fail)?;
+    gzip.deflate(&header).map_err(TarError::Out)?;
     let stored = COMPRESSED
         .iter()
         .any(|suffix| path.as_str().ends_with(suffix));
     let mut member = Member { gzip, stored };
+    let missing = |source| TarError::Content {
+        path: path.clone(),
+        source,
+    };
     match &entry.content {
-        Content::Bytes(bytes) => member.write_all(bytes).map_err(fail)?,
+        Content::Bytes(bytes) => member.write_all(bytes).map_err(TarError::Out)?,
         Content::Blob(blob) => blob.copy_to(&mut member).map_err(|error| match error {
-            CopyError::Out(source) => fail(source),
-            CopyError::Blob(source) => TarError::Content {
-                path: path.clone(),
-                source,
-            },
+            CopyError::Out(source) => TarError::Out(source),
+            CopyError::Blob(source) => missing(source),
         })?,
+        Content::Named { sha256, .. } => return Err(missing(StoreError::Missing(*sha256))),
     }
-    gzip.deflate(padding(size)).map_err(fail)
+    gzip.deflate(padding(size)).map_err(TarError::Out)
 }
 
 /// The content of one member on its way into the archive.

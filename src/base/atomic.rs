@@ -117,10 +117,19 @@ impl AtomicFile {
         let file = self.inner.as_file();
         restore_mode(file, self.mode).map_err(failed("set the mode of", &self.target))?;
         file.sync_all().map_err(failed("flush", &self.target))?;
+        let target = self.target.clone();
+        self.place()?;
+        sync_folder(parent_of(&target))
+    }
+
+    /// Gives the file its name, inside of a folder that is flushed as a whole.
+    pub fn place(self) -> Result<(), AtomicError> {
+        let file = self.inner.as_file();
+        restore_mode(file, self.mode).map_err(failed("set the mode of", &self.target))?;
         self.inner
             .persist(&self.target)
             .map_err(|refused| failed("replace", &self.target)(refused.error))?;
-        sync_folder(parent_of(&self.target))
+        Ok(())
     }
 }
 

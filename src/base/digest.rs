@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
+use std::sync::mpsc;
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -26,7 +28,7 @@ impl Sha256 {
     /// Digests all that `reader` yields and counts its bytes.
     pub fn of_reader(mut reader: impl Read) -> io::Result<(Self, u64)> {
         let mut hashing = Hashing::new(io::sink());
-        io::copy(&mut reader, &mut hashing)?;
+        copy(&mut reader, &mut hashing)?;
         Ok(hashing.finish())
     }
 
@@ -79,6 +81,106 @@ impl From<Sha256> for String {
     }
 }
 
+/// Bytes copied at a time: few calls, and what was read is still in the
+/// processor's cache when it is digested.
+const PIECE: usize = 64 * 1024;
+
+/// Bytes that are read before they are handed on to be digested.
+const READ_AHEAD: usize = 1 << 20;
+
+/// Copies all that `reader` yields and counts its bytes; the memory it takes
+/// does not depend on how many they are.
+pub fn copy(reader: &mut impl Read, out: &mut impl Write) -> io::Result<u64> {
+    let mut piece = vec![0; PIECE];
+    let mut copied = 0;
+    loop {
+        let count = match reader.read(&mut piece) {
+            Ok(0) => return Ok(copied),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        out.write_all(&piece[..count])?;
+        copied += count as u64;
+    }
+}
+
+/// Bytes together with their digest.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Digested<B> {
+    bytes: B,
+    sha256: Sha256,
+}
+
+impl<B: AsRef<[u8]>> Digested<B> {
+    /// Digests the bytes.
+    pub fn of(bytes: B) -> Self {
+        let sha256 = Sha256::of(bytes.as_ref());
+        Self { bytes, sha256 }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &B {
+        &self.bytes
+    }
+
+    /// Their digest.
+    pub fn sha256(&self) -> Sha256 {
+        self.sha256
+    }
+
+    /// Their number.
+    pub fn size(&self) -> u64 {
+        self.bytes.as_ref().len() as u64
+    }
+}
+
+impl Digested<Vec<u8>> {
+    /// Reads exactly `size` bytes, and digests what has been read while the
+    /// next is; none where `reader` yields less or more.
+    pub fn read(mut reader: impl Read + Send, size: u64) -> io::Result<Option<Self>> {
+        let Ok(length) = usize::try_from(size) else {
+            return Ok(None);
+        };
+        let mut bytes = vec![0; length];
+        let (arrived, arrivals) = mpsc::channel();
+        let read = thread::scope(|scope| {
+            let digesting = scope.spawn(move || {
+                let mut state = sha2::Sha256::new();
+                arrivals.iter().for_each(|piece: &[u8]| state.update(piece));
+                Sha256(state.finalize().into())
+            });
+            let whole: io::Result<()> = bytes.chunks_mut(READ_AHEAD).try_for_each(|piece| {
+                reader.read_exact(piece)?;
+                arrived.send(&*piece).expect("the digest takes all pieces");
+                Ok(())
+            });
+            drop(arrived);
+            let sha256 = digesting.join().expect("digesting does not panic");
+            whole.map(|()| sha256)
+        });
+        match read {
+            Ok(sha256) if reader.read(&mut [0])? == 0 => Ok(Some(Self { bytes, sha256 })),
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The same bytes as text, where they are UTF-8.
+    pub fn into_text(self) -> Result<Digested<String>, std::string::FromUtf8Error> {
+        let bytes = String::from_utf8(self.bytes)?;
+        let sha256 = self.sha256;
+        Ok(Digested { bytes, sha256 })
+    }
+}
+
+impl<B: AsRef<[u8]>> fmt::Debug for Digested<B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes, {:?}", self.size(), self.sha256)
+    }
+}
+
 /// A writer that digests and counts what passes through it.
 pub struct Hashing<W> {
     inner: W,
@@ -99,6 +201,16 @@ impl<W: Write> Hashing<W> {
     /// The digest and the number of bytes written so far.
     pub fn finish(self) -> (Sha256, u64) {
         (Sha256(self.state.finalize().into()), self.size)
+    }
+}
+
+impl Hashing<Vec<u8>> {
+    /// What was written, with its digest.
+    pub fn into_digested(self) -> Digested<Vec<u8>> {
+        Digested {
+            bytes: self.inner,
+            sha256: Sha256(self.state.finalize().into()),
+        }
     }
 }
 
@@ -124,6 +236,15 @@ mod tests {
         let text = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(Sha256::of(b"").to_string(), text);
         assert_eq!(text.parse::<Sha256>().unwrap(), Sha256::of(b""));
+    }
+
+    #[test]
+    fn reads_exactly_what_was_announced() {
+        let bytes = vec![7; READ_AHEAD + 3];
+        let read = |size: usize| Digested::read(&bytes[..], size as u64).unwrap();
+        assert!(read(bytes.len()) == Some(Digested::of(bytes.clone())));
+        assert!(read(bytes.len() - 1).is_none() && read(bytes.len() + 1).is_none());
+        assert!(Digested::read(&b""[..], 0).unwrap() == Some(Digested::of(vec![])));
     }
 
     #[test]

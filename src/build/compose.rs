@@ -19,7 +19,8 @@ use crate::tree::{Content, Tree};
 pub struct Inputs<'a> {
     /// The plan and the lock that covers it.
     pub locked: LockedPlan<'a>,
-    /// Every blob of the lock, by digest.
+    /// Blobs of the lock, by digest: all of them for what is to be written,
+    /// none for what is only to be compared.
     pub blobs: &'a BTreeMap<Sha256, Blob>,
     /// The program that hosts run: a declared input.
     pub node_program: Blob,
@@ -59,12 +60,37 @@ struct Layers {
 /// Composes the bundles. The generation is the one that the same content had
 /// before, or the next.
 pub fn compose(inputs: &Inputs<'_>, identities: &mut Identities) -> Result<Composed, BuildError> {
-    let plan = inputs.locked.plan();
-    let roles = plan.packages.keys();
-    let layers: Vec<_> = roles
-        .map(|role| layers_of(*role, inputs, identities))
-        .collect::<Result<_, _>>()?;
+    let layers = all_layers(inputs, identities)?;
     let generation = identities.generation_for(content(&layers, inputs, identities)?)?;
+    composed(layers, generation, inputs, identities)
+}
+
+/// Composes the bundles where the last build had the same content.
+pub fn compose_again(
+    inputs: &Inputs<'_>,
+    identities: &Identities,
+) -> Result<Option<Composed>, BuildError> {
+    let layers = all_layers(inputs, identities)?;
+    let content = content(&layers, inputs, identities)?;
+    let generation = identities.generation_of(content);
+    generation
+        .map(|generation| composed(layers, generation, inputs, identities))
+        .transpose()
+}
+
+fn all_layers(inputs: &Inputs<'_>, identities: &Identities) -> Result<Vec<Layers>, BuildError> {
+    let roles = inputs.locked.plan().packages.keys();
+    roles
+        .map(|role| layers_of(*role, inputs, identities))
+        .collect()
+}
+
+fn composed(
+    layers: Vec<Layers>,
+    generation: u64,
+    inputs: &Inputs<'_>,
+    identities: &Identities,
+) -> Result<Composed, BuildError> {
     let bundles = layers
         .into_iter()
         .map(|layers| bundle(layers, generation, inputs, identities))

@@ -9,7 +9,7 @@ use crate::bundle::manifest::{Family, Layer, ManifestFile, PackageEntry};
 use crate::bundle::{plain_file, seal};
 use crate::lock::{Lock, LockedPackage};
 use crate::store::Blob;
-use crate::tree::{Content, Tree};
+use crate::tree::{Content, Entry, Mode, Tree};
 
 /// One role on one node, rendered.
 pub struct NodeFiles {
@@ -40,19 +40,16 @@ pub fn packages(
         .collect();
     for package in &carried {
         let name = file_name(&package.path);
-        tree.insert_blob(
-            bundle_path(&format!("{POOL}/{name}"))?,
-            blob(blobs, &package.sha256, &package.name)?,
-        )?;
+        let content = stored(blobs, package.sha256, package.size);
+        tree.insert(bundle_path(&format!("{POOL}/{name}"))?, plain(content))?;
     }
     if carried.iter().any(|package| package.family == Family::Deb) {
         tree.insert_bytes(bundle_path(INDEX)?, deb_index(&carried))?;
     }
     for file in lock.files.iter().filter(|file| file.roles.contains(&role)) {
-        tree.insert_blob(
-            plain_file(&file.name).map_err(BuildError::Path)?,
-            blob(blobs, &file.sha256, &file.name)?,
-        )?;
+        let content = stored(blobs, file.sha256, file.size);
+        let path = plain_file(&file.name).map_err(BuildError::Path)?;
+        tree.insert(path, plain(content))?;
     }
     Ok(tree)
 }
@@ -128,12 +125,13 @@ pub(super) fn bundle_path(text: &str) -> Result<BundlePath, BuildError> {
     text.parse().map_err(BuildError::Path)
 }
 
-fn blob(blobs: &BTreeMap<Sha256, Blob>, digest: &Sha256, name: &str) -> Result<Blob, BuildError> {
-    blobs
-        .get(digest)
-        .cloned()
-        .ok_or_else(|| BuildError::NotFetched {
-            name: name.to_owned(),
-            sha256: *digest,
-        })
+fn plain(content: Content) -> Entry {
+    let mode = Mode::Plain;
+    Entry { content, mode }
+}
+
+/// A file of the lock: the blob, or only its name where none was handed in.
+pub(super) fn stored(blobs: &BTreeMap<Sha256, Blob>, sha256: Sha256, size: u64) -> Content {
+    let named = Content::Named { sha256, size };
+    blobs.get(&sha256).cloned().map_or(named, Content::Blob)
 }

@@ -3,9 +3,13 @@
 //! [`compose`] makes everything in memory, by reference to blobs; [`write`]
 //! puts it on the disk: into a folder beside the target that takes the
 //! target's place when it is whole, so that nothing half-written stays.
+//! Where [`kept`] finds that the target is what would be written, to the last
+//! byte, nothing is.
 
 mod compose;
+mod kept;
 mod layers;
+mod release;
 mod runbook;
 mod seeds;
 mod write;
@@ -13,9 +17,10 @@ mod write;
 use std::path::PathBuf;
 
 pub use compose::{Composed, Inputs, RoleBundle, compose};
+pub use kept::kept;
 pub use write::{Made, MadeFile, write};
 
-use crate::base::{Sha256, path::NotAPath};
+use crate::base::{BundlePath, Sha256, path::NotAPath};
 
 /// A build cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -24,10 +29,10 @@ pub enum BuildError {
     #[error("cannot be put into a bundle: {0}")]
     Path(NotAPath),
     /// A blob that the lock names was not handed in.
-    #[error("`{name}` ({sha256:?}) was not fetched")]
+    #[error("`{path}` ({sha256:?}) was not fetched")]
     NotFetched {
-        /// What it is.
-        name: String,
+        /// What it was to become.
+        path: BundlePath,
         /// Its digest.
         sha256: Sha256,
     },

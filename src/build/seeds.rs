@@ -1,6 +1,6 @@
 //! One seed a node: its identity, and cloud-init's files that carry it.
 
-use super::{BuildError, Composed, Inputs};
+use super::{BuildError, Composed, Inputs, MadeFile};
 use crate::archive::iso::{Content, IsoFile};
 use crate::base::{BundlePath, SchemaVersion};
 use crate::bundle::manifest::{ManifestFile, ReleaseBundle};
@@ -15,6 +15,17 @@ use crate::spec::Node;
 pub struct Seed {
     /// `user-data`, `meta-data` and, where the spec has a network, `network-config`.
     pub files: Vec<(&'static str, Vec<u8>)>,
+}
+
+impl Seed {
+    /// What of it is shown to the operator.
+    pub fn shown(&self, node: &Node) -> Option<MadeFile> {
+        let (name, bytes) = self.files.iter().find(|(name, _)| *name == "user-data")?;
+        Some(MadeFile {
+            path: format!("seeds/{}/{name}", node.name),
+            size: bytes.len() as u64,
+        })
+    }
 }
 
 /// Makes a node's seed, which pins the bundles just written.

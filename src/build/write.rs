@@ -1,21 +1,25 @@
 //! Puts a composed release on the disk: `public/` for the world, `seeds/` for nobody else.
+//!
+//! Files are not flushed one by one: the folder is flushed as a whole before
+//! it takes its place. Bundles begin their way to the disk as soon as each is
+//! written, while the next is made.
 
 use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
 
-use super::layers::{bundle_path, package_list};
-use super::{BuildError, Composed, Inputs, RoleBundle, runbook, seeds};
+use super::release::{self, Document};
+use super::{BuildError, Composed, Inputs, RoleBundle, seeds};
+use crate::archive::tar::TarError;
 use crate::archive::{iso, tar};
-use crate::base::atomic::{AtomicFolder, write_file};
-use crate::base::{BundlePath, SchemaVersion, Sha256};
-use crate::bundle::manifest::{ManifestFile, Release, ReleaseBundle};
-use crate::bundle::sbom;
-use crate::bundle::seal;
+use crate::base::BundlePath;
+use crate::base::atomic::AtomicFolder;
+use crate::bundle::manifest::{ManifestFile, ReleaseBundle};
 use crate::identity::Identities;
-use crate::lock::Lock;
-use crate::store::Blob;
 use crate::store::blob::CopyError;
+use crate::tree::Content;
 
 /// What a build made.
 pub struct Made {
@@ -35,6 +39,15 @@ pub struct MadeFile {
     pub path: String,
     /// Bytes.
     pub size: u64,
+}
+
+impl MadeFile {
+    pub(super) fn public(file: &ManifestFile) -> Self {
+        Self {
+            path: format!("public/{}", file.path),
+            size: file.size,
+        }
+    }
 }
 
 /// Writes the release to `target`, which it replaces when it is whole.
@@ -62,13 +75,18 @@ fn write_beside(
     target: &Path,
 ) -> Result<Made, BuildError> {
     let folder = AtomicFolder::create(target, 0o755)?;
-    let public = Public::new(folder.path().join("public"))?;
+    let mut public = Public::new(folder.path().join("public"))?;
     let bundles = public.bundles(composed, inputs)?;
-    let node_program = public.blob("pgbundle-node", &inputs.node_program, 0o755)?;
-    let files = public.documents(composed, inputs, identities)?;
-    public.seal(composed, inputs, identities, &node_program, &bundles, files)?;
-
-    let seed_sizes = write_seeds(
+    let node_program = release::node_program(inputs)?;
+    public.document(&node_program, 0o755)?;
+    let documents = release::documents(composed, inputs, identities)?;
+    let manifest = release::manifest(composed, inputs, identities, &bundles, &documents)?;
+    let seal = release::seal(&manifest, identities)?;
+    for document in documents.iter().chain(&seal) {
+        public.document(document, 0o644)?;
+    }
+    let node_program = node_program.listed();
+    let seeds = write_seeds(
         composed,
         inputs,
         identities,
@@ -76,37 +94,32 @@ fn write_beside(
         &bundles,
         &node_program,
     )?;
+    public.flushed()?;
     folder.commit()?;
-    let shown = bundles
-        .iter()
-        .map(|bundle| &bundle.file)
-        .chain([&node_program]);
+    let shown = bundles.iter().map(|bundle| &bundle.file);
     Ok(Made {
         folder: target.to_owned(),
         generation: composed.generation,
-        public: shown
-            .map(|file| MadeFile {
-                path: format!("public/{}", file.path),
-                size: file.size,
-            })
-            .collect(),
-        seeds: seed_sizes,
+        public: shown.chain([&node_program]).map(MadeFile::public).collect(),
+        seeds,
     })
 }
 
 /// The folder that may be served to the world.
 struct Public {
     folder: PathBuf,
+    flushing: Vec<(PathBuf, JoinHandle<io::Result<()>>)>,
 }
 
 impl Public {
     fn new(folder: PathBuf) -> Result<Self, BuildError> {
         make_folder(&folder, 0o755)?;
-        Ok(Self { folder })
+        let flushing = Vec::new();
+        Ok(Self { folder, flushing })
     }
 
     fn bundles(
-        &self,
+        &mut self,
         composed: &Composed,
         inputs: &Inputs<'_>,
     ) -> Result<Vec<ReleaseBundle>, BuildError> {
@@ -119,15 +132,22 @@ impl Public {
     }
 
     fn bundle(
-        &self,
+        &mut self,
         bundle: &RoleBundle,
         inputs: &Inputs<'_>,
     ) -> Result<ReleaseBundle, BuildError> {
-        let path = bundle_path(&format!("bundles/{}.tar.gz", bundle.role))?;
+        let path = release::bundle_file(bundle)?;
         let on_disk = path.under(&self.folder);
         let file = create(&on_disk, 0o644)?;
-        let first = [bundle_path("manifest.json")?, bundle_path("manifest.sig")?];
-        let written = tar::write(file, &bundle.tree, &first, inputs.date)?;
+        let first = ["manifest.json", "manifest.sig"]
+            .map(|name| name.parse::<BundlePath>().expect("the names are constants"));
+        let written = tar::write(&file, &bundle.tree, &first, inputs.date);
+        let written = written.map_err(|error| match error {
+            TarError::Out(source) => failed("write", &on_disk)(source),
+            other => other.into(),
+        })?;
+        let flushing = thread::spawn(move || file.sync_data());
+        self.flushing.push((on_disk, flushing));
         Ok(ReleaseBundle {
             role: bundle.role,
             file: ManifestFile {
@@ -140,123 +160,34 @@ impl Public {
         })
     }
 
-    fn blob(&self, path: &str, blob: &Blob, mode: u32) -> Result<ManifestFile, BuildError> {
-        let path = bundle_path(path)?;
-        let on_disk = path.under(&self.folder);
+    fn document(&self, document: &Document, mode: u32) -> Result<(), BuildError> {
+        let on_disk = document.path.under(&self.folder);
+        make_folders(&self.folder, on_disk.parent().unwrap_or(&self.folder))?;
         let mut file = create(&on_disk, mode)?;
-        blob.copy_to(&mut file).map_err(|error| BuildError::Io {
-            action: "write",
-            path: on_disk,
-            source: match error {
+        let written = match &document.content {
+            Content::Bytes(bytes) => file.write_all(bytes),
+            Content::Blob(blob) => blob.copy_to(&mut file).map_err(|error| match error {
                 CopyError::Out(source) => source,
-                CopyError::Blob(source) => std::io::Error::other(source),
-            },
-        })?;
-        Ok(ManifestFile {
-            path,
-            size: blob.size(),
-            sha256: blob.sha256(),
-        })
-    }
-
-    fn text(&self, path: &str, bytes: &[u8]) -> Result<ManifestFile, BuildError> {
-        let path = bundle_path(path)?;
-        write_file(&path.under(&self.folder), 0o644, bytes)?;
-        Ok(ManifestFile {
-            path,
-            size: bytes.len() as u64,
-            sha256: Sha256::of(bytes),
-        })
-    }
-
-    /// Runbook, CA certificates, bills of materials, upstream's signed indexes.
-    fn documents(
-        &self,
-        composed: &Composed,
-        inputs: &Inputs<'_>,
-        identities: &Identities,
-    ) -> Result<Vec<ManifestFile>, BuildError> {
-        let plan = inputs.locked.plan();
-        let lock = inputs.locked.lock();
-        let runbook = runbook::runbook(plan, composed.generation, inputs.date)?;
-        let mut files = vec![
-            self.text("RUNBOOK.md", runbook.as_bytes())?,
-            self.text("ca.pem", identities.ca_pem().as_bytes())?,
-        ];
-        for bundle in &composed.bundles {
-            let bill = bill(bundle, composed.generation, inputs, lock);
-            files.push(self.text(&format!("sbom.{}.json", bundle.role), &bill)?);
-        }
-        for index in &lock.indexes {
-            let path = format!("evidence/{}/{}", index.source, index.path);
-            let blob = inputs
-                .blobs
-                .get(&index.sha256)
-                .ok_or_else(|| BuildError::NotFetched {
-                    name: path.clone(),
-                    sha256: index.sha256,
-                })?;
-            let folder = self.folder.join(&path);
-            make_folders(&self.folder, folder.parent().unwrap_or(&self.folder))?;
-            files.push(self.blob(&path, blob, 0o644)?);
-        }
-        Ok(files)
-    }
-
-    fn seal(
-        &self,
-        composed: &Composed,
-        inputs: &Inputs<'_>,
-        identities: &Identities,
-        node_program: &ManifestFile,
-        bundles: &[ReleaseBundle],
-        files: Vec<ManifestFile>,
-    ) -> Result<(), BuildError> {
-        let plan = inputs.locked.plan();
-        let release = Release {
-            format: SchemaVersion,
-            cluster: plan.spec.cluster.clone(),
-            cluster_id: identities.cluster_id().to_owned(),
-            profile: plan.profile.name.clone(),
-            architecture: plan.architecture.clone(),
-            generation: composed.generation,
-            date: inputs.date,
-            node_program: node_program.clone(),
-            bundles: bundles.to_vec(),
-            files,
+                CopyError::Blob(source) => io::Error::other(source),
+            }),
+            Content::Named { sha256, .. } => {
+                return Err(BuildError::NotFetched {
+                    path: document.path.clone(),
+                    sha256: *sha256,
+                });
+            }
         };
-        let sealed = seal::release(&release, identities.signer());
-        self.text("manifest.json", &sealed.document)?;
-        self.text("manifest.sig", &sealed.signature)?;
-        self.text(
-            "signer.pub",
-            identities.signer().public().to_pem().as_bytes(),
-        )?;
+        written.map_err(failed("write", &on_disk))
+    }
+
+    /// Waits until what was begun early is on the disk.
+    fn flushed(self) -> Result<(), BuildError> {
+        for (path, flushing) in self.flushing {
+            let flushed = flushing.join().expect("flushing does not panic");
+            flushed.map_err(failed("flush", &path))?;
+        }
         Ok(())
     }
-}
-
-fn bill(bundle: &RoleBundle, generation: u64, inputs: &Inputs<'_>, lock: &Lock) -> Vec<u8> {
-    let plan = inputs.locked.plan();
-    let name = format!("{}-{}", plan.spec.cluster, bundle.role);
-    let version = generation.to_string();
-    let subject = sbom::Subject {
-        name: &name,
-        version: &version,
-        date: inputs.date,
-        family: plan.profile.family,
-        os: &plan.profile.os,
-    };
-    let plain: Vec<_> = inputs
-        .locked
-        .files(bundle.role)
-        .map(|file| sbom::PlainEntry {
-            name: file.name.clone(),
-            version: file.version.clone(),
-            sha256: file.sha256,
-        })
-        .collect();
-    sbom::write(&subject, &package_list(bundle.role, lock), &plain)
 }
 
 fn write_seeds(
@@ -275,27 +206,17 @@ fn write_seeds(
         let own = folder.join(node.name.as_str());
         make_folder(&own, 0o700)?;
         for (name, bytes) in &seed.files {
-            write_file(&own.join(name), 0o600, bytes)?;
+            let path = own.join(name);
+            let written = create(&path, 0o600)?.write_all(bytes);
+            written.map_err(failed("write", &path))?;
         }
         let carried = match inputs.media {
             true => media(root, node, bundles, node_program),
             false => Vec::new(),
         };
-        iso::write(
-            &own.join("seed.iso"),
-            iso::LABEL,
-            &seeds::iso_files(&seed, &carried),
-            inputs.date,
-        )?;
-        made.extend(
-            seed.files
-                .iter()
-                .filter(|(name, _)| *name == "user-data")
-                .map(|(name, bytes)| MadeFile {
-                    path: format!("seeds/{}/{name}", node.name),
-                    size: bytes.len() as u64,
-                }),
-        );
+        let files = seeds::iso_files(&seed, &carried);
+        iso::write(&own.join("seed.iso"), iso::LABEL, &files, inputs.date)?;
+        made.extend(seed.shown(node));
     }
     Ok(made)
 }
@@ -330,14 +251,23 @@ fn make_folders(root: &Path, path: &Path) -> Result<(), BuildError> {
     make_folder(path, 0o755)
 }
 
+/// Creates a file that nobody reads before it has its mode.
 fn create(path: &Path, mode: u32) -> Result<File, BuildError> {
-    let file = File::create_new(path).map_err(failed("create", path))?;
+    let file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode & 0o700)
+        .open(path)
+        .map_err(failed("create", path))?;
     file.set_permissions(Permissions::from_mode(mode))
         .map_err(failed("set the mode of", path))?;
     Ok(file)
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> BuildError {
+pub(super) fn failed(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(std::io::Error) -> BuildError + use<> {
     let path = path.to_owned();
     move |source| BuildError::Io {
         action,

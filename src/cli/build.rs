@@ -1,5 +1,6 @@
 //! `pgbundle build`: bundles and seeds, in `dist/`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -85,25 +86,43 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
     let locked = found
         .cover(&plan, &locking.bases)
         .map_err(|gaps| locking.stale(&gaps))?;
-    let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
     let secrets = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);
-    let proved = proving::prove_once(&locking, locked, &blobs, &secrets)?;
-    let mut identities = identities(&secrets, &plan, ui)?;
-    if let Some(lock) = proved {
-        identities.note_proof(lock)?;
-    }
+    let unfetched = BTreeMap::new();
     let inputs = Inputs {
         locked,
-        blobs: &blobs,
+        blobs: &unfetched,
         node_program,
         date: date.unwrap_or(found.date),
         media: arguments.media,
     };
+    // Only what was built before, of what is still at hand, can be what would
+    // be built now.
+    let mut opened = None;
+    if target.exists() && secrets.exists() && fetching::has_all(&store, locked) {
+        let identities = opened.insert(identities(&secrets, &plan, ui)?);
+        if let Some(made) = build::kept(&inputs, identities, &target)? {
+            summary("kept", &made, &secrets, ui);
+            return Ok(());
+        }
+    }
+    let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
+    let proved = proving::prove_once(&locking, locked, &blobs, &secrets)?;
+    let inputs = Inputs {
+        blobs: &blobs,
+        ..inputs
+    };
+    let mut identities = match opened {
+        Some(opened) => opened,
+        None => identities(&secrets, &plan, ui)?,
+    };
+    if let Some(lock) = proved {
+        identities.note_proof(lock)?;
+    }
     let composed = build::compose(&inputs, &mut identities)?;
     let made = build::write(&composed, &inputs, &identities, &target)?;
-    summary(&made, &secrets, ui);
+    summary("made", &made, &secrets, ui);
     Ok(())
 }
 
@@ -197,9 +216,13 @@ fn installed_node_program() -> Result<PathBuf, Failure> {
     Ok(prefix.join("libexec/pgbundle/pgbundle-node"))
 }
 
-fn summary(made: &Made, secrets: &Path, ui: &Ui) {
+/// `done` is "made", or "kept" where every file was what it should be.
+fn summary(done: &str, made: &Made, secrets: &Path, ui: &Ui) {
     let folder = made.folder.display();
-    ui.say(format!("made     {folder}, generation {}", made.generation));
+    ui.say(format!(
+        "{done}     {folder}, generation {}",
+        made.generation
+    ));
     let width = made
         .public
         .iter()

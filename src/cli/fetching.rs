@@ -10,10 +10,10 @@ use crate::base::Sha256;
 use crate::lock::Lock;
 use crate::lock::cover::LockedPlan;
 use crate::repo::mirror::Mirrors;
-use crate::store::Blob;
 use crate::store::fetch::{self, Fetch, Progress, Want};
 use crate::store::http::Client;
 use crate::store::place::Place;
+use crate::store::{Blob, Store};
 
 /// Downloads at a time: enough to fill a line, few enough for any mirror.
 const PARALLEL: usize = 4;
@@ -83,6 +83,11 @@ fn run(
         .into_iter()
         .map(|blob| (blob.sha256(), blob))
         .collect())
+}
+
+/// Whether the store has a blob for everything that the lock names; none is read.
+pub fn has_all(store: &Store, locked: LockedPlan<'_>) -> bool {
+    wants(locked).iter().all(|want| store.has(want.sha256))
 }
 
 /// Packages, signed indexes and plain files of a lock.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
@@ -9,7 +10,7 @@ use super::report::{Failure, Kind};
 use super::text::{LARGE, read as read_text};
 use super::ui::Ui;
 use super::{ClusterArguments, moment};
-use crate::base::Sha256;
+use crate::archive::untar::Limits;
 use crate::base::atomic::write_file;
 use crate::library::Library;
 use crate::lock::cover::Gap;
@@ -19,12 +20,9 @@ use crate::repo::base::BaseList;
 use crate::repo::index::{IndexError, VerifiedIndex};
 use crate::repo::mirror::SourceError;
 use crate::spec::PlainFile;
-use crate::store::Store;
-use crate::store::http::Client;
+use crate::store::http::{Client, HttpError};
 use crate::store::place::Place;
-
-/// A plain file beyond this is refused rather than read into memory.
-const LARGEST_PLAIN_FILE: u64 = 1 << 30;
+use crate::store::{Store, StoreError};
 
 /// What locking needs around the plan.
 pub struct Locking<'a> {
@@ -123,8 +121,7 @@ impl<'a> Locking<'a> {
         let client = mirror::client(self.mirrors)?;
         let indexes = self.indexes(&client)?;
         let sizes = self.plain_files(&client)?;
-        let (lock, warnings) =
-            pin::make(self.plan, &self.bases, &indexes, &sizes).map_err(unlockable)?;
+        let (lock, warnings) = self.pinned(&indexes, &sizes)?;
         for warning in warnings {
             self.ui.warn(warning.to_string());
         }
@@ -133,6 +130,21 @@ impl<'a> Locking<'a> {
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;
         Ok(lock)
+    }
+
+    /// Solves, while what was read is put into the store.
+    fn pinned(
+        &self,
+        indexes: &[VerifiedIndex],
+        sizes: &BTreeMap<String, u64>,
+    ) -> Result<(Lock, Vec<pin::Warning>), Failure> {
+        thread::scope(|scope| {
+            let keeping = scope.spawn(|| self.keep(indexes));
+            let pinned = pin::make(self.plan, &self.bases, indexes, sizes).map_err(unlockable);
+            let kept = keeping.join().expect("keeping does not panic");
+            kept.map_err(|error| Failure::world(error.to_string()))?;
+            pinned
+        })
     }
 
     /// A mirror that lags behind, or that someone holds back, serves an older
@@ -155,8 +167,12 @@ impl<'a> Locking<'a> {
         let mirrors = mirror::mirrors(self.mirrors)?;
         let keys = self.mirrors.keys.clone();
         let at = moment::now()?;
-        let transport = ByClient(client);
-        let indexes = indexes::read(
+        let transport = ByClient {
+            client,
+            store: self.store,
+            ui: self.ui,
+        };
+        indexes::read(
             &plan.profile,
             &plan.architecture,
             &mirrors,
@@ -168,13 +184,21 @@ impl<'a> Locking<'a> {
                 ui.warn(format!("{mirror}: {why}; another mirror is taken"));
             },
         )
-        .map_err(unreadable)?;
-        for evidence in indexes.iter().flat_map(|index| &index.evidence) {
-            self.store
-                .put(&evidence.bytes)
-                .map_err(|error| Failure::world(error.to_string()))?;
+        .map_err(unreadable)
+    }
+
+    /// Keeps the evidence, which builds need, and what it unpacks to, which
+    /// the next lock is made from sooner.
+    fn keep(&self, indexes: &[VerifiedIndex]) -> Result<(), StoreError> {
+        for index in indexes {
+            let mut contents = index.evidence.iter().filter_map(|it| it.content.as_ref());
+            contents.try_for_each(|content| self.store.keep(content))?;
+            index
+                .packages
+                .iter()
+                .try_for_each(|text| self.store.keep_for_now(text))?;
         }
-        Ok(indexes)
+        Ok(())
     }
 
     /// Brings the plain files into the store; their sizes by name.
@@ -185,21 +209,16 @@ impl<'a> Locking<'a> {
 
     fn plain_file(&self, file: &PlainFile, client: &Client) -> Result<u64, Failure> {
         let place = plain_place(self.spec, file);
-        let bytes = client
-            .get(&place, LARGEST_PLAIN_FILE)
-            .map_err(|error| Failure::world(format!("the plain file `{}`: {error}", file.name)))?;
-        let found = Sha256::of(&bytes);
-        if found != file.sha256 {
-            return Err(Failure::input(format!(
+        let limit = Limits::default().file;
+        let blob = client.bring(&place, file.sha256, limit, self.store);
+        blob.map(|blob| blob.size()).map_err(|error| match error {
+            HttpError::WrongDigest { found, .. } => Failure::input(format!(
                 "the plain file `{}` has digest {found}, the spec says {}",
                 file.name, file.sha256
             ))
-            .hint("check where the file came from before you change the spec"));
-        }
-        self.store
-            .put(&bytes)
-            .map_err(|error| Failure::world(error.to_string()))?;
-        Ok(bytes.len() as u64)
+            .hint("check where the file came from before you change the spec"),
+            error => Failure::world(format!("the plain file `{}`: {error}", file.name)),
+        })
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use super::places::MirrorArguments;
 use super::report::Failure;
+use super::ui::Ui;
+use crate::base::Sha256;
+use crate::base::digest::Digested;
 use crate::library::Library;
 use crate::profile::Profile;
 use crate::repo::apt_sources;
@@ -14,6 +17,7 @@ use crate::repo::transport::{Transport, TransportError};
 use crate::spec::Spec;
 use crate::store::http::{Client, HttpError, Options};
 use crate::store::place::{Place, without_password};
+use crate::store::{Store, StoreError};
 
 /// The folder of the building machine's own apt sources.
 const APT: &str = "/etc/apt";
@@ -56,13 +60,20 @@ pub fn bases(spec: &Spec, profile: &Profile, library: &Library) -> Result<Vec<Ba
         .collect()
 }
 
-/// The store's client, as the reader of indexes wants it.
-pub struct ByClient<'a>(pub &'a Client);
+/// The store and its client, as the reader of indexes wants them.
+pub struct ByClient<'a> {
+    /// What fetches.
+    pub client: &'a Client,
+    /// What was fetched before.
+    pub store: &'a Store,
+    /// Is told of a kept file that was altered, and is fetched anew.
+    pub ui: &'a Ui,
+}
 
 impl Transport for ByClient<'_> {
     fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
         let url_shown = || without_password(url);
-        self.0
+        self.client
             .get(&Place::parse(url), limit)
             .map_err(|error| match error {
                 HttpError::NotFound(_) => TransportError::Missing { url: url_shown() },
@@ -79,5 +90,20 @@ impl Transport for ByClient<'_> {
                     source: std::io::Error::other(other.to_string()),
                 },
             })
+    }
+
+    fn is_kept(&self, sha256: Sha256) -> bool {
+        self.store.has(sha256)
+    }
+
+    fn kept(&self, sha256: Sha256, size: u64) -> Option<Digested<Vec<u8>>> {
+        match self.store.read(sha256, size) {
+            Ok(kept) => Some(kept),
+            Err(StoreError::Missing(_)) => None,
+            Err(error) => {
+                self.ui.warn(error.to_string());
+                None
+            }
+        }
     }
 }

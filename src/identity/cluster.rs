@@ -116,6 +116,11 @@ impl ClusterRecord {
         self.nodes.len() > before
     }
 
+    /// The generation of what the last build held; none where that is not `content`.
+    pub fn generation_of(&self, content: Sha256) -> Option<u64> {
+        (self.content == Some(content)).then_some(self.generation)
+    }
+
     /// Takes up what a build holds; says whether that is new.
     pub fn take_up(&mut self, content: Sha256) -> bool {
         if self.content == Some(content) {

@@ -139,6 +139,11 @@ impl Identities {
         Ok(())
     }
 
+    /// The generation that the last build had, where it had this content.
+    pub fn generation_of(&self, content: Sha256) -> Option<u64> {
+        self.cluster.generation_of(content)
+    }
+
     /// The set of CAs that nodes trust, PEM.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::request::{asked, digest};
 use super::{Lock, LockedFile, LockedIndex};
-use crate::base::{SchemaVersion, Sha256};
+use crate::base::SchemaVersion;
 use crate::plan::Plan;
 use crate::repo::BaseList;
 use crate::repo::index::VerifiedIndex;
@@ -91,7 +91,7 @@ pub fn make(
         .ok_or_else(no_index)?;
     let texts: Vec<_> = indexes
         .iter()
-        .flat_map(|i| i.packages.iter().map(move |t| (i, t.as_str())))
+        .flat_map(|i| i.packages.iter().map(move |t| (i, t.bytes().as_str())))
         .collect();
     let borrowed: Vec<_> = texts.iter().map(|(_, text)| *text).collect();
     let listed = close::read(&borrowed, "the signed indexes", plan)?;
@@ -123,8 +123,8 @@ fn index_rows(index: &VerifiedIndex) -> impl Iterator<Item = LockedIndex> + '_ {
         .map(|(place, evidence)| LockedIndex {
             source: index.source.clone(),
             path: evidence.path.clone(),
-            size: evidence.bytes.len() as u64,
-            sha256: Sha256::of(&evidence.bytes),
+            size: evidence.size,
+            sha256: evidence.sha256,
             key: (place == 0).then(|| index.key.clone()),
         })
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::cover::Gap;
 use super::pin::{PinError, make};
 use super::*;
+use crate::base::digest::Digested;
 use crate::bundle::manifest::OsRelease;
 use crate::plan::Plan;
 use crate::profile::{Profile, Source};
@@ -31,14 +32,16 @@ fn archive(lines: &[&str]) -> VerifiedIndex {
         key: "0123".to_owned(),
         evidence: vec![Evidence {
             path: "dists/one/InRelease".to_owned(),
-            bytes: b"signed".to_vec(),
+            size: 6,
+            sha256: Sha256::of(b"signed"),
+            content: None,
         }],
-        packages: vec![lines.iter().map(stanza).collect()],
+        packages: vec![Digested::of(lines.iter().map(stanza).collect())],
     }
 }
 
 fn base(name: &str, lines: &[&str]) -> BaseList {
-    BaseList::new(name, archive(lines).packages.remove(0))
+    BaseList::new(name, archive(lines).packages[0].bytes())
 }
 
 fn plan(roots: &[(Role, &[&str])]) -> Plan {

@@ -1,5 +1,8 @@
 //! One suite of a source, read from a mirror: signature, then whose it is,
 //! then digests, and only then the packages.
+//!
+//! InRelease always comes from the mirror. What it names by digest is taken
+//! from where earlier readings left it, decompressed if that is there too.
 
 use sequoia_openpgp::Cert;
 
@@ -7,6 +10,7 @@ use super::openpgp::{self, SignatureError};
 use super::release::{Release, ReleaseError};
 use super::transport::{Transport, TransportError};
 use super::unpack::Compression;
+use crate::base::digest::Digested;
 use crate::base::{Architecture, Epoch, Sha256};
 use crate::profile::Source;
 
@@ -21,8 +25,8 @@ pub struct VerifiedIndex {
     pub key: String,
     /// `InRelease` first, then the package indexes, as the mirror gave them.
     pub evidence: Vec<Evidence>,
-    /// The package indexes, unpacked.
-    pub packages: Vec<String>,
+    /// The package indexes, unpacked, each under the digest that `InRelease` gives it.
+    pub packages: Vec<Digested<String>>,
 }
 
 /// A file of a mirror, kept as proof.
@@ -30,8 +34,23 @@ pub struct VerifiedIndex {
 pub struct Evidence {
     /// Path below the source's root.
     pub path: String,
-    /// Its bytes.
-    pub bytes: Vec<u8>,
+    /// Bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
+    /// What it holds; none where it is kept already and was not needed.
+    pub content: Option<Digested<Vec<u8>>>,
+}
+
+impl Evidence {
+    fn new(path: String, content: Digested<Vec<u8>>) -> Self {
+        Self {
+            path,
+            size: content.size(),
+            sha256: content.sha256(),
+            content: Some(content),
+        }
+    }
 }
 
 /// A suite on this mirror cannot be used.
@@ -142,7 +161,7 @@ impl Reading<'_> {
             source: source.id.clone(),
             date: release.date,
             key: signed.key,
-            evidence: vec![Evidence { path, bytes }],
+            evidence: vec![Evidence::new(path, Digested::of(bytes))],
             packages: Vec::new(),
         };
         for component in &source.components {
@@ -171,26 +190,75 @@ impl Reading<'_> {
         Ok(())
     }
 
-    // A mirror may lack a form that the signed index lists, so each is tried in turn.
     fn packages(
         &self,
         suite: &str,
         listed: &str,
         release: &Release,
-    ) -> Result<(Evidence, String), IndexError> {
-        let unlisted = || IndexError::Unlisted {
-            suite: suite.to_owned(),
-            path: listed.to_owned(),
+    ) -> Result<(Evidence, Digested<String>), IndexError> {
+        let plain = *release
+            .files
+            .get(listed)
+            .ok_or_else(|| unlisted(suite, listed))?;
+        let forms: Vec<_> = Compression::ALL
+            .into_iter()
+            .filter_map(|compression| {
+                let name = format!("{listed}{}", compression.suffix());
+                let wanted = *release.files.get(&name)?;
+                Some(Form {
+                    path: format!("dists/{suite}/{name}"),
+                    compression,
+                    wanted,
+                })
+            })
+            .collect();
+        match self.kept(&forms, plain)? {
+            Some(kept) => Ok(kept),
+            None => self.fetched(&forms, plain, release.by_hash, || unlisted(suite, listed)),
+        }
+    }
+
+    // The form that was evidence before is evidence again. What a compressed
+    // form was unpacked to is none: no mirror was asked for it.
+    fn kept(
+        &self,
+        forms: &[Form],
+        plain: (u64, Sha256),
+    ) -> Result<Option<(Evidence, Digested<String>)>, IndexError> {
+        let was_fetched = |form: &Form| form.compression != Compression::None || forms.len() == 1;
+        let is_kept = |form: &&Form| was_fetched(form) && self.transport.is_kept(form.wanted.1);
+        let Some(form) = forms.iter().find(is_kept) else {
+            return Ok(None);
         };
-        let plain = *release.files.get(listed).ok_or_else(unlisted)?;
-        let mut last = None;
-        for compression in Compression::ALL {
-            let name = format!("{listed}{}", compression.suffix());
-            let Some(wanted) = release.files.get(&name).copied() else {
-                continue;
+        if let Some(unpacked) = self.transport.kept(plain.1, plain.0) {
+            let evidence = Evidence {
+                path: form.path.clone(),
+                size: form.wanted.0,
+                sha256: form.wanted.1,
+                content: None,
             };
-            match self.listed(suite, &name, wanted, release.by_hash) {
-                Ok(bytes) => return unpack(suite, &name, compression, bytes, plain),
+            let unpacked = matching(&form.path, unpacked, plain)?;
+            return Ok(Some((evidence, text(&form.path, unpacked)?)));
+        }
+        let Some(packed) = self.transport.kept(form.wanted.1, form.wanted.0) else {
+            return Ok(None);
+        };
+        let packed = matching(&form.path, packed, form.wanted)?;
+        form.unpack(packed, plain).map(Some)
+    }
+
+    // A mirror may lack a form that the signed index lists, so each is tried in turn.
+    fn fetched(
+        &self,
+        forms: &[Form],
+        plain: (u64, Sha256),
+        by_hash: bool,
+        unlisted: impl FnOnce() -> IndexError,
+    ) -> Result<(Evidence, Digested<String>), IndexError> {
+        let mut last = None;
+        for form in forms {
+            match self.listed(form, by_hash) {
+                Ok(packed) => return form.unpack(packed, plain),
                 Err(error @ IndexError::Transport(TransportError::Missing { .. })) => {
                     last = Some(error)
                 }
@@ -201,23 +269,19 @@ impl Reading<'_> {
     }
 
     // By its digest the file is found even while the mirror takes in a newer one.
-    fn listed(
-        &self,
-        suite: &str,
-        name: &str,
-        wanted: (u64, Sha256),
-        by_hash: bool,
-    ) -> Result<Vec<u8>, IndexError> {
-        let path = format!("dists/{suite}/{name}");
+    fn listed(&self, form: &Form, by_hash: bool) -> Result<Digested<Vec<u8>>, IndexError> {
+        let Form { path, wanted, .. } = form;
         if by_hash {
-            let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-            let hashed = format!("dists/{suite}/{folder}/by-hash/SHA256/{}", wanted.1);
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let hashed = format!("{folder}/by-hash/SHA256/{}", wanted.1);
             match self.get(&hashed, wanted.0) {
                 Err(IndexError::Transport(TransportError::Missing { .. })) => {}
-                other => return other.and_then(|bytes| matching(&hashed, bytes, wanted)),
+                other => {
+                    return other.and_then(|bytes| matching(&hashed, Digested::of(bytes), *wanted));
+                }
             }
         }
-        matching(&path, self.get(&path, wanted.0)?, wanted)
+        matching(path, Digested::of(self.get(path, wanted.0)?), *wanted)
     }
 
     fn get(&self, path: &str, limit: u64) -> Result<Vec<u8>, IndexError> {
@@ -226,10 +290,47 @@ impl Reading<'_> {
     }
 }
 
-fn matching(path: &str, bytes: Vec<u8>, wanted: (u64, Sha256)) -> Result<Vec<u8>, IndexError> {
-    let found = (bytes.len() as u64, Sha256::of(&bytes));
+/// A form of a package index that the signed index lists.
+struct Form {
+    path: String,
+    compression: Compression,
+    wanted: (u64, Sha256),
+}
+
+impl Form {
+    fn unpack(
+        &self,
+        packed: Digested<Vec<u8>>,
+        plain: (u64, Sha256),
+    ) -> Result<(Evidence, Digested<String>), IndexError> {
+        let path = &self.path;
+        let unpacked = self
+            .compression
+            .unpack(packed.bytes(), plain.0)
+            .map_err(|source| IndexError::Packed {
+                path: path.clone(),
+                source,
+            })?;
+        let text = text(path, matching(path, unpacked, plain)?)?;
+        Ok((Evidence::new(path.clone(), packed), text))
+    }
+}
+
+fn unlisted(suite: &str, path: &str) -> IndexError {
+    IndexError::Unlisted {
+        suite: suite.to_owned(),
+        path: path.to_owned(),
+    }
+}
+
+fn matching(
+    path: &str,
+    content: Digested<Vec<u8>>,
+    wanted: (u64, Sha256),
+) -> Result<Digested<Vec<u8>>, IndexError> {
+    let found = (content.size(), content.sha256());
     if found == wanted {
-        return Ok(bytes);
+        return Ok(content);
     }
     let words = |(size, digest): (u64, Sha256)| format!("{size} bytes and sha256 {digest}");
     Err(IndexError::Altered {
@@ -239,24 +340,11 @@ fn matching(path: &str, bytes: Vec<u8>, wanted: (u64, Sha256)) -> Result<Vec<u8>
     })
 }
 
-fn unpack(
-    suite: &str,
-    name: &str,
-    compression: Compression,
-    bytes: Vec<u8>,
-    plain: (u64, Sha256),
-) -> Result<(Evidence, String), IndexError> {
-    let path = format!("dists/{suite}/{name}");
-    let content = compression
-        .unpack(&bytes, plain.0)
-        .map_err(|source| IndexError::Packed {
-            path: path.clone(),
-            source,
-        })?;
-    let content = matching(&path, content, plain)?;
-    let text =
-        String::from_utf8(content).map_err(|_| IndexError::NotText { path: path.clone() })?;
-    Ok((Evidence { path, bytes }, text))
+fn text(path: &str, content: Digested<Vec<u8>>) -> Result<Digested<String>, IndexError> {
+    let path = path.to_owned();
+    content
+        .into_text()
+        .map_err(|_| IndexError::NotText { path })
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub mod mirror;
 pub mod model;
 pub mod openpgp;
 pub mod package;
+mod pieces;
 pub mod relation;
 pub mod release;
 pub mod transport;

@@ -1,9 +1,8 @@
 //! Binary packages as a deb index or a base list describes them, findable by
 //! name and by what they provide; all borrowed from the texts.
 
-use std::collections::HashMap;
-
 use super::deb822::{Stanza, stanzas};
+use super::pieces;
 use super::relation::{self, NotARelation, Relation};
 use super::version::{DebVersion, NotADebVersion};
 
@@ -138,49 +137,31 @@ impl<'a> Package<'a> {
 #[derive(Debug, Default)]
 pub struct PackageSet<'a> {
     packages: Vec<Package<'a>>,
-    providers: HashMap<&'a str, Vec<usize>>,
+    /// What the newest of each name provide, by that name, with the package's place.
+    provided: Vec<(&'a str, usize)>,
 }
 
 impl<'a> PackageSet<'a> {
     /// Reads the packages of some texts; a package's `text` is its place among them.
     pub fn read(texts: &[&'a str], architecture: &str) -> Result<Self, PackageError> {
-        let mut packages = Vec::new();
-        for (text, content) in texts.iter().enumerate() {
-            for stanza in stanzas(content).filter(|s| s.fields().next().is_some()) {
-                let package = Package::read(stanza, text)?;
-                if package.architecture == architecture || package.architecture == "all" {
-                    packages.push(package);
-                }
-            }
-        }
-        packages.sort_by(|a, b| {
-            (a.name.cmp(b.name))
-                .then_with(|| b.version.cmp(&a.version))
-                .then_with(|| (a.text, a.version.as_str()).cmp(&(b.text, b.version.as_str())))
-        });
-        let mut set = Self {
+        let pieces: Vec<_> = texts
+            .iter()
+            .enumerate()
+            .flat_map(|(text, content)| pieces::of_text(content).map(move |piece| (text, piece)))
+            .collect();
+        let packages = pieces::each(&pieces, |(text, piece)| {
+            read_piece(*text, piece, architecture)
+        })?;
+        let packages = pieces::sorted(
             packages,
-            providers: HashMap::new(),
-        };
-        set.note_providers(architecture)?;
-        Ok(set)
-    }
-
-    // Older versions are no candidates, so what they provide counts for nothing.
-    fn note_providers(&mut self, architecture: &str) -> Result<(), PackageError> {
-        let mut last = "";
-        for (place, package) in self.packages.iter().enumerate() {
-            if package.name == last {
-                continue;
-            }
-            last = package.name;
-            for (_, provided) in package.relations("Provides", architecture)? {
-                for one in provided {
-                    self.providers.entry(one.name).or_default().push(place);
-                }
-            }
-        }
-        Ok(())
+            |package| package.name,
+            |a, b| {
+                (b.version.cmp(&a.version))
+                    .then_with(|| (a.text, a.version.as_str()).cmp(&(b.text, b.version.as_str())))
+            },
+        );
+        let provided = provided(&packages, architecture)?;
+        Ok(Self { packages, provided })
     }
 
     /// All packages, sorted by name, the newest of a name first.
@@ -202,7 +183,49 @@ impl<'a> PackageSet<'a> {
 
     /// Those of the newest packages that provide a virtual name, sorted by their own.
     pub fn providers(&self, name: &str) -> impl Iterator<Item = &Package<'a>> {
-        let places = self.providers.get(name).map_or(&[][..], Vec::as_slice);
-        places.iter().map(|place| &self.packages[*place])
+        let start = self.provided.partition_point(|(one, _)| *one < name);
+        let length = self.provided[start..].partition_point(|(one, _)| *one == name);
+        let places = self.provided[start..start + length].iter();
+        places.map(|(_, place)| &self.packages[*place])
     }
+}
+
+fn read_piece<'a>(
+    text: usize,
+    piece: &'a str,
+    architecture: &str,
+) -> Result<Vec<Package<'a>>, PackageError> {
+    let mut packages = Vec::new();
+    for stanza in stanzas(piece).filter(|s| s.fields().next().is_some()) {
+        let package = Package::read(stanza, text)?;
+        if package.architecture == architecture || package.architecture == "all" {
+            packages.push(package);
+        }
+    }
+    Ok(packages)
+}
+
+// Older versions are no candidates, so what they provide counts for nothing.
+fn provided<'a>(
+    packages: &[Package<'a>],
+    architecture: &str,
+) -> Result<Vec<(&'a str, usize)>, PackageError> {
+    let is_newest =
+        |place: &usize| *place == 0 || packages[place - 1].name != packages[*place].name;
+    let newest: Vec<_> = (0..packages.len()).filter(is_newest).collect();
+    let pieces: Vec<_> = pieces::of_list(&newest).collect();
+    let provided = pieces::each(&pieces, |places| {
+        let mut provided = Vec::new();
+        for place in *places {
+            for (_, all) in packages[*place].relations("Provides", architecture)? {
+                provided.extend(all.iter().map(|one| (one.name, *place)));
+            }
+        }
+        Ok(provided)
+    })?;
+    Ok(pieces::sorted(
+        provided,
+        |(name, _)| *name,
+        |a, b| a.1.cmp(&b.1),
+    ))
 }

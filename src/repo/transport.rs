@@ -3,12 +3,24 @@
 use std::fs::File;
 use std::io::{self, Read};
 
+use crate::base::Sha256;
+use crate::base::digest::Digested;
 use crate::store::place::without_password;
 
-/// Gets files from mirrors.
+/// Gets files from mirrors, and those that were got before from where they are kept.
 pub trait Transport {
     /// The whole file at `url`, refused where it has more than `limit` bytes.
     fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError>;
+
+    /// Whether a file of that digest is kept; it is not read.
+    fn is_kept(&self, _sha256: Sha256) -> bool {
+        false
+    }
+
+    /// A kept file, digested again now: none where nothing has that digest and size.
+    fn kept(&self, _sha256: Sha256, _size: u64) -> Option<Digested<Vec<u8>>> {
+        None
+    }
 }
 
 /// A file could not be had.

@@ -131,7 +131,7 @@ pub enum HttpError {
 }
 
 /// One try went wrong.
-enum Fault {
+pub(super) enum Fault {
     /// Trying again may help.
     Passing(String),
     /// It will not.
@@ -247,7 +247,7 @@ impl Client {
 
     /// Tries until it works, a fault is final, or nothing came `tries` times
     /// in a row; a try that brought something does not count.
-    fn patiently<T>(
+    pub(super) fn patiently<T>(
         &self,
         place: &Place,
         mut attempt: impl FnMut(&mut bool) -> Result<T, Fault>,
@@ -274,7 +274,12 @@ impl Client {
         }
     }
 
-    fn ask(&self, place: &Place, address: &str, from: u64) -> Result<Response<Body>, Fault> {
+    pub(super) fn ask(
+        &self,
+        place: &Place,
+        address: &str,
+        from: u64,
+    ) -> Result<Response<Body>, Fault> {
         let mut request = self.agent.get(address);
         if from > 0 {
             request = request.header(header::RANGE, format!("bytes={from}-"));
@@ -302,14 +307,14 @@ fn fault_of(place: &Place, error: ureq::Error) -> Fault {
     }
 }
 
-fn refused(place: &Place, status: StatusCode) -> Fault {
+pub(super) fn refused(place: &Place, status: StatusCode) -> Fault {
     Fault::Final(HttpError::Refused {
         place: place.clone(),
         status: status.as_u16(),
     })
 }
 
-fn too_large(place: &Place, limit: u64) -> HttpError {
+pub(super) fn too_large(place: &Place, limit: u64) -> HttpError {
     let place = place.clone();
     HttpError::TooLarge { place, limit }
 }
@@ -480,7 +485,7 @@ fn copy_in(
     }
 }
 
-fn open(path: &Path, place: &Place) -> Result<File, HttpError> {
+pub(super) fn open(path: &Path, place: &Place) -> Result<File, HttpError> {
     File::open(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => HttpError::NotFound(place.clone()),
         _ => local(path)(error),

@@ -12,12 +12,16 @@
 //! ```
 //!
 //! `http` holds the workstation's only sockets, `fetch` brings what is
-//! missing, `carry` takes blobs across an air gap.
+//! missing, `carry` takes blobs across an air gap, `keep` is for what is in
+//! memory or of unknown size. Beside what a lock names, the store has the
+//! indexes that it was made from as they unpack: the next lock reads those.
 
 pub mod blob;
+mod bring;
 pub mod carry;
 pub mod fetch;
 pub mod http;
+mod keep;
 mod part;
 pub mod place;
 
@@ -31,7 +35,7 @@ use tempfile::NamedTempFile;
 
 use crate::base::Sha256;
 use crate::base::atomic::bare;
-use crate::base::digest::Hashing;
+use crate::base::digest::{self, Hashing};
 use crate::base::unfinished::Unfinished;
 
 pub use blob::Blob;
@@ -159,10 +163,7 @@ impl Store {
     /// Hashes the blob and hands it out when it is what its name says.
     pub fn open(&self, sha256: Sha256, size: u64) -> Result<Blob, StoreError> {
         let path = self.path_of(sha256);
-        let file = File::open(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing(sha256),
-            _ => failed("open", &path)(error),
-        })?;
+        let file = self.existing(sha256)?;
         let (found, found_size) = Sha256::of_reader(file).map_err(failed("read", &path))?;
         if (found, found_size) == (sha256, size) {
             return Ok(Blob::proven(path, sha256, size));
@@ -183,6 +184,14 @@ impl Store {
             path,
             difference,
             aside,
+        })
+    }
+
+    fn existing(&self, sha256: Sha256) -> Result<File, StoreError> {
+        let path = self.path_of(sha256);
+        File::open(&path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => StoreError::Missing(sha256),
+            _ => failed("open", &path)(error),
         })
     }
 
@@ -232,7 +241,7 @@ impl Store {
         let (mut file, _unfinished) = self.temporary(sha256)?;
         let path = file.path().to_owned();
         let mut hashing = Hashing::new(&mut file);
-        io::copy(&mut reader.take(size.saturating_add(1)), &mut hashing)
+        digest::copy(&mut reader.take(size.saturating_add(1)), &mut hashing)
             .map_err(failed("fill", &path))?;
         let (found, found_size) = hashing.finish();
         if (found, found_size) == (sha256, size) {
@@ -282,6 +291,10 @@ impl Store {
 
 /// Nobody writes a blob again: read-only, and on the disk before it has its name.
 fn freeze(file: &File) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(0o444))?;
+    make_read_only(file)?;
     file.sync_all()
+}
+
+fn make_read_only(file: &File) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(0o444))
 }

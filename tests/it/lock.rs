@@ -89,7 +89,7 @@ impl MachineMirror {
 /// The package indexes as texts.
 pub fn texts(indexes: &[VerifiedIndex]) -> Vec<&str> {
     let texts = indexes.iter().flat_map(|index| &index.packages);
-    texts.map(String::as_str).collect()
+    texts.map(|text| text.bytes().as_str()).collect()
 }
 
 fn copy_suite(root: &Path, suite: &str) -> Result<Epoch, String> {

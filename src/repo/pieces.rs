@@ -1,0 +1,158 @@
+//! An archive's index in pieces: what has to be done for each of sixty
+//! thousand packages is done on every processor, and comes out in the order
+//! in which one alone would have done it.
+
+use std::cmp::Ordering;
+use std::thread;
+
+use memchr::memmem;
+
+/// Below this many bytes, or packages, a thread costs more than it saves.
+const TEXT: usize = 1 << 20;
+const LIST: usize = 4096;
+
+/// Pieces at most: locking waits for memory rather than for processors beyond.
+const PIECES: usize = 8;
+
+fn count(length: usize, smallest: usize) -> usize {
+    let processors = thread::available_parallelism().map_or(1, |count| count.get());
+    (length / smallest).clamp(1, processors.min(PIECES))
+}
+
+/// A text of stanzas, cut between stanzas.
+pub(super) fn of_text(text: &str) -> impl Iterator<Item = &str> {
+    let mut left = count(text.len(), TEXT);
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let about = rest.len().checked_div(left)?;
+        left -= 1;
+        let end = match left {
+            0 => rest.len(),
+            _ => end_of_stanza(rest, about),
+        };
+        let piece = &rest[..end];
+        rest = &rest[end..];
+        Some(piece)
+    })
+}
+
+// Stanzas are read without the newlines around them, so any of these may be cut at.
+fn end_of_stanza(text: &str, from: usize) -> usize {
+    memmem::find(&text.as_bytes()[from..], b"\n\n").map_or(text.len(), |end| from + end)
+}
+
+/// A list in pieces.
+pub(super) fn of_list<T>(list: &[T]) -> impl Iterator<Item = &[T]> {
+    let length = list.len().div_ceil(count(list.len(), LIST));
+    list.chunks(length.max(1))
+}
+
+/// Does `work` on all pieces at the same time; what it finds is joined in
+/// the order of the pieces, and so is the first error the first of them all.
+pub(super) fn each<P: Sync, T: Send, E: Send>(
+    pieces: &[P],
+    work: impl Fn(&P) -> Result<Vec<T>, E> + Sync,
+) -> Result<Vec<T>, E> {
+    let (last, others) = match pieces.split_last() {
+        Some(parts) => parts,
+        None => return Ok(Vec::new()),
+    };
+    thread::scope(|scope| {
+        let work = &work;
+        let others: Vec<_> = others
+            .iter()
+            .map(|piece| scope.spawn(move || work(piece)))
+            .collect();
+        let last = work(last);
+        let mut all = Vec::new();
+        for other in others {
+            all.extend(other.join().expect("the work does not panic")?);
+        }
+        all.extend(last?);
+        Ok(all)
+    })
+}
+
+/// Sorts by name, then by `order`. Most names differ in their beginnings,
+/// which are compared as one number, without a look into the text.
+pub(super) fn sorted<T: Copy>(
+    items: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    order: impl Fn(&T, &T) -> Ordering,
+) -> Vec<T> {
+    let mut places: Vec<_> = items
+        .iter()
+        .enumerate()
+        .map(|(place, item)| (beginning(name(item)), place))
+        .collect();
+    places.sort_by(|(a_begins, a), (b_begins, b)| {
+        let (a, b) = (&items[*a], &items[*b]);
+        (a_begins.cmp(b_begins))
+            .then_with(|| name(a).cmp(name(b)))
+            .then_with(|| order(a, b))
+    });
+    places.iter().map(|(_, place)| items[*place]).collect()
+}
+
+/// The first sixteen bytes as a number that sorts as they do.
+fn beginning(name: &str) -> u128 {
+    let mut bytes = [0; 16];
+    let length = name.len().min(16);
+    bytes[..length].copy_from_slice(&name.as_bytes()[..length]);
+    u128::from_be_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::deb822::stanzas;
+    use super::*;
+
+    #[test]
+    fn a_cut_text_has_the_same_stanzas_wherever_it_is_cut() {
+        let text = "a: 1\n\n\nb: 2\n c\n\n\n\nd: 3";
+        let whole: Vec<_> = stanzas(text).collect();
+        for from in 0..text.len() {
+            let (one, other) = text.split_at(end_of_stanza(text, from));
+            let cut: Vec<_> = stanzas(one).chain(stanzas(other)).collect();
+            assert_eq!(cut, whole, "cut from {from}");
+        }
+    }
+
+    #[test]
+    fn a_large_text_is_cut_and_nothing_of_it_is_lost() {
+        let text: String = (0..200_000).map(|n| format!("n: {n}\n\n")).collect();
+        let pieces: Vec<_> = of_text(&text).collect();
+        assert_eq!(pieces.len(), count(text.len(), TEXT));
+        assert_eq!(pieces.concat(), text);
+        let found = each(&pieces, |piece| Ok::<_, ()>(stanzas(piece).collect()));
+        assert!(stanzas(&text).eq(found.unwrap()));
+        assert_eq!(of_text("").collect::<Vec<_>>(), [""]);
+    }
+
+    #[test]
+    fn the_first_error_is_the_first_of_the_text() {
+        let pieces = [1, 2, 3];
+        let refuse = |piece: &i32| {
+            if *piece == 1 {
+                Ok(vec![1])
+            } else {
+                Err(*piece)
+            }
+        };
+        assert_eq!(each(&pieces, refuse), Err(2));
+    }
+
+    proptest! {
+        #[test]
+        fn sorts_as_one_comparison_after_the_other_would(
+            names in prop::collection::vec("[ab\0é]{0,20}", 0..40),
+        ) {
+            let items: Vec<_> = names.iter().zip(0..).map(|(name, n)| (name.as_str(), n % 3)).collect();
+            let mut expected = items.clone();
+            expected.sort_by(|a, b| a.0.cmp(b.0).then(b.1.cmp(&a.1)));
+            prop_assert_eq!(sorted(items, |item| item.0, |a, b| b.1.cmp(&a.1)), expected);
+        }
+    }
+}
