@@ -41,11 +41,7 @@ impl<'t> Document<'t> {
 }
 
 fn syntax_fault(error: &toml::de::Error, text: &str) -> Fault {
-    // An error at the end of a file points behind it; underline the last character instead.
-    let span = error.span().map(|span| {
-        let end = span.end.min(text.len());
-        span.start.min(end.saturating_sub(1))..end
-    });
+    let span = error.span().map(|span| whole_characters(text, span));
     Fault {
         message: format!(
             "this is not TOML: {}",
@@ -54,5 +50,32 @@ fn syntax_fault(error: &toml::de::Error, text: &str) -> Fault {
         span,
         label: String::new(),
         hint: Some("see https://toml.io for the syntax".to_owned()),
+    }
+}
+
+/// The span as what can be underlined: an error at the end of a file points
+/// behind it, and one at a character of several bytes may point into it.
+fn whole_characters(text: &str, span: Span) -> Span {
+    let end = span.end.min(text.len());
+    let mut start = span.start.min(end.saturating_sub(1));
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    let end = (end..text.len()).find(|place| text.is_char_boundary(*place));
+    start..end.unwrap_or(text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn underlines_whole_characters() {
+        for text in ["sources\u{e9}[1]\n", "x = \"\u{e9}", "\u{e9}", ""] {
+            for fault in Document::parse(text).err().unwrap_or_default() {
+                let span = fault.span.unwrap_or_default();
+                assert!(text.get(span.clone()).is_some(), "{span:?} of {text:?}");
+            }
+        }
     }
 }

@@ -131,9 +131,12 @@ fn remedy(host: &Host, identity: &Identity) -> String {
 }
 
 fn still_missing(waits: &[Wait]) -> String {
-    let lines = waits
-        .iter()
-        .map(|wait| format!("{} came from none of: {}", wait.what, wait.of));
+    let lines = waits.iter().map(|wait| {
+        format!(
+            "{} came from none of: {}: {}",
+            wait.what, wait.of, wait.remedy
+        )
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 

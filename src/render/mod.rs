@@ -26,7 +26,7 @@ mod etcd;
 mod haproxy;
 mod keepalived;
 mod names;
-mod patroni;
+pub mod patroni;
 mod pgbouncer;
 mod places;
 mod postgres;

@@ -55,12 +55,7 @@ pub fn lower<'p, 'a>(
         work.slot(package.name);
     }
     for root in roots {
-        let wanted = Relation {
-            name: root,
-            qualifier: None,
-            bound: None,
-        };
-        let requirement = work.requirement(root, &[wanted])?;
+        let requirement = work.root(root)?;
         work.lowered.model.roots.push(requirement);
     }
     work.lower_requirements()?;
@@ -112,6 +107,23 @@ impl<'p, 'a> Lowering<'p, 'a> {
         }
         self.lowered.packages.push(package);
         id
+    }
+
+    // Who asks for a package by its name means that one, and not another that
+    // provides the name; as for apt, only a name that no package has is virtual.
+    fn root(&mut self, name: &'p str) -> Result<Requirement, PackageError> {
+        let wanted = Relation {
+            name,
+            qualifier: None,
+            bound: None,
+        };
+        let mut requirement = self.requirement(name, &[wanted])?;
+        let packages = &self.lowered.packages;
+        let is_named = |id: &Id| packages[*id as usize].name == name;
+        if requirement.candidates.iter().any(is_named) {
+            requirement.candidates.retain(is_named);
+        }
+        Ok(requirement)
     }
 
     // New solvables appear at the end while the list is walked.

@@ -149,6 +149,17 @@ fn upgrades_what_the_base_has_of_the_same_source() {
 }
 
 #[test]
+fn takes_a_root_by_its_name_and_by_provides_only_where_no_package_has_it() {
+    let listed = ["php-x 1; Depends: php8-x", "php8-x 1; Provides: php-x, php"];
+    let roots = ["php8-x", "php-x"];
+    assert_eq!(
+        solve(&[], &listed, &roots).unwrap(),
+        ["php-x 1", "php8-x 1"]
+    );
+    assert_eq!(solve(&[], &listed, &["php"]).unwrap(), ["php8-x 1"]);
+}
+
+#[test]
 fn explains_a_gap_as_a_chain() {
     let listed = [
         "patroni 3; Depends: python3-etcd",

@@ -1,39 +1,40 @@
 //! apt as the oracle: root sets drawn from the real, signed index of this
-//! machine's own sources, closed over by us and by apt.
+//! machine's own sources, closed over by us and by apt, on a fresh base and on
+//! hosts that are older than the index and have more installed.
 //!
 //! For each set:
 //! - what apt can install without removing anything, we can close over; and
 //!   what we can close over, apt installs with nothing to choose from but our
-//!   closure, upon the base's status;
+//!   closure, upon the base's status: all roots from the whole, and each
+//!   role's from the slice that its bundle holds;
 //! - the two closures are the same but for alternatives, and each of these is
 //!   printed. Any other difference fails the test.
 //!
-//! `PGBUNDLE_ROOT_SETS` is the number of sets, `PGBUNDLE_SEED` the seed of the first; the
-//! seed of each next one is one more, so that a set can be repeated by itself.
+//! `PGBUNDLE_ROOT_SETS` is the number of sets and `PGBUNDLE_SEED` the seed of the
+//! first; each next one has one more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgbundle::base::Role;
-use pgbundle::lock::pin::{PinError, close};
+use pgbundle::lock::pin::PinError;
+use pgbundle::lock::pin::close::{self, Pinned};
 use pgbundle::plan::Plan;
 use pgbundle::repo::BaseList;
-use pgbundle::repo::base::capture_from_status;
 use pgbundle::repo::index::VerifiedIndex;
 use pgbundle::repo::lower::{Lowered, Siblings, lower};
 use pgbundle::repo::package::{Package, PackageSet};
 
 use crate::chance::{self, Chance};
-use crate::lock::{MachineMirror, bases, plan, profile, say};
+use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say, texts};
 use apt::{Apt, Simulation};
 use judge::{Choice, difference};
 
 mod apt;
 mod draw;
+mod host;
 mod judge;
-
-/// How many of the bases are hosts that were used for something already.
-const USED_BASES: usize = 2;
 
 /// What all sets are judged by.
 struct Bench<'i> {
@@ -48,288 +49,281 @@ struct Host {
     apt: Apt,
 }
 
-/// What came of the sets.
-#[derive(Debug, Default)]
-struct Tally {
-    same: usize,
-    with_alternatives: usize,
-    impossible_for_both: usize,
-    apt_gave_up: usize,
-    packages: usize,
-    upgrades: usize,
+/// How a set came out, where nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Same,
+    OtherAlternatives,
+    ImpossibleForBoth,
+    AptAloneGaveUp,
+}
+
+/// What is known of a set.
+struct Judged {
+    title: String,
+    lines: Vec<String>,
+    outcome: Result<Outcome, String>,
     ours: Duration,
-    apt: Duration,
+    apts: Duration,
 }
 
-fn indexes() -> Result<Vec<VerifiedIndex>, String> {
+/// The machine's indexes; a machine of a build has them, or the test fails.
+fn indexes() -> Option<Vec<VerifiedIndex>> {
     let profile = profile();
-    Ok(MachineMirror::new(&profile)?.read(&profile))
-}
-
-fn texts(indexes: &[VerifiedIndex]) -> Vec<&str> {
-    let texts = indexes.iter().flat_map(|index| &index.packages);
-    texts.map(String::as_str).collect()
+    match MachineMirror::new(&profile) {
+        Ok(mirror) => Some(mirror.read(&profile)),
+        Err(reason) if std::env::var_os("CI").is_none() => {
+            say(&format!("NOT COMPARED with apt: {reason}"));
+            None
+        }
+        Err(reason) => panic!("nothing to compare with apt: {reason}"),
+    }
 }
 
 impl<'i> Bench<'i> {
-    fn new(texts: &[&'i str], chance: &mut Chance) -> Result<Self, String> {
-        let listed = PackageSet::read(texts, "amd64").map_err(|error| error.to_string())?;
+    /// The profile's bases, and as many used hosts as are asked for.
+    fn new(texts: &[&'i str], used: usize, chance: &mut Chance) -> Self {
         let mut bases = bases();
-        let fresh = bases[0].clone();
-        // The first suite alone: such a host lacks what came out since.
-        let before = Apt::new(&texts[..1], &fresh.text)?;
-        let then = PackageSet::read(&texts[..1], "amd64").map_err(|error| error.to_string())?;
-        while bases.len() <= USED_BASES {
-            bases.extend(used(&fresh, &before, &then, chance)?);
-        }
+        bases.extend(host::used(&bases[0], texts, used, chance));
         let host = |base: BaseList| {
-            let apt = Apt::new(texts, &base.text)?;
-            Ok(Host { base, apt })
+            let apt = Apt::new(texts, &base.text);
+            Host { base, apt }
         };
-        Ok(Self {
+        Self {
             plan: plan(profile()),
-            hosts: bases.into_iter().map(host).collect::<Result<_, String>>()?,
-            listed,
-        })
+            hosts: bases.into_iter().map(host).collect(),
+            listed: PackageSet::read(texts, "amd64").expect("the index is sound"),
+        }
     }
-}
 
-/// A host upon which apt installed some packages; none where it cannot.
-fn used(
-    base: &BaseList,
-    apt: &Apt,
-    listed: &PackageSet<'_>,
-    chance: &mut Chance,
-) -> Result<Option<BaseList>, String> {
-    let roots = draw::roots(chance, listed);
-    let Ok(simulation) = apt.install(&roots)? else {
-        return Ok(None);
-    };
-    if !simulation.removes.is_empty() {
-        return Ok(None);
+    /// Judges the set that follows from `seed`.
+    fn drawn(&self, seed: u64) -> Judged {
+        let mut chance = Chance::new(seed);
+        let host = chance.one_of(&self.hosts);
+        let roots = draw::roots(&mut chance, &self.listed);
+        let title = format!("seed {seed}: {} on {}", roots.join(" "), host.base.name);
+        let roles = Role::ALL.into_iter().cycle();
+        self.judged(title, host, &roles.zip(roots).collect::<Vec<_>>())
     }
-    let is_replaced = |stanza: &&str| {
-        let name = stanza.lines().next().unwrap_or_default();
-        let name = name.trim_start_matches("Package: ");
-        !simulation.installs.contains_key(name)
-    };
-    let status = apt::status(&base.text);
-    let kept = status.split("\n\n").filter(is_replaced).map(str::to_owned);
-    let added = simulation.installs.keys().map(|name| {
-        let stanza = listed.newest(name).expect("apt has it from there").stanza;
-        format!("{}\nStatus: install ok installed", stanza.as_str())
-    });
-    let all: Vec<_> = kept.chain(added).collect();
-    let about = format!("{} with {}", base.name, roots.join(" "));
-    let text = capture_from_status(&all.join("\n\n"), &about);
-    Ok(Some(BaseList::new(about, text)))
-}
 
-impl Bench<'_> {
-    fn judge(
-        &mut self,
-        host: usize,
-        roots: &[&str],
-        tally: &mut Tally,
-    ) -> Result<Vec<String>, String> {
-        let host = &self.hosts[host];
-        let roles =
-            BTreeMap::from([(Role::Proxy, roots.iter().map(|r| (*r).to_owned()).collect())]);
-        self.plan.packages = roles;
+    fn judged(&self, title: String, host: &Host, asked: &[(Role, &str)]) -> Judged {
         let started = Instant::now();
-        let closed = close::close_all(&self.plan, std::slice::from_ref(&host.base), &self.listed);
-        tally.ours += started.elapsed();
-        let started = Instant::now();
-        let apt = host.apt.install(roots)?;
-        tally.apt += started.elapsed();
-        let closure = match closed {
-            Ok((closure, _)) => closure,
-            Err(PinError::Solve { source, .. }) => {
-                return impossible(apt, &source.to_string(), tally);
-            }
-            Err(other) => return Err(other.to_string()),
-        };
-        let closure: Vec<_> = closure.values().map(|(package, _)| *package).collect();
-        self.installs_ours(host, roots, &closure)?;
-        tally.packages += closure.len();
-        match apt {
-            Ok(apt) if apt.removes.is_empty() => self.compare(host, roots, &closure, &apt, tally),
-            other => {
-                tally.apt_gave_up += 1;
-                Ok(vec![format!(
-                    "apt finds no way ({}), and installs our closure",
-                    reason(&other)
-                )])
-            }
+        let ours = self.closure(host, asked);
+        let (ours_took, started) = (started.elapsed(), Instant::now());
+        let theirs = host.apt.install(&names(asked));
+        let apts_took = started.elapsed();
+        let mut lines = Vec::new();
+        Judged {
+            outcome: self.compare(host, asked, ours, theirs, &mut lines),
+            title,
+            lines,
+            ours: ours_took,
+            apts: apts_took,
         }
     }
 
-    /// apt, given our closure and no other package, installs the roots from it.
-    fn installs_ours(
-        &self,
-        host: &Host,
-        roots: &[&str],
-        closure: &[&Package<'_>],
-    ) -> Result<(), String> {
-        let stanzas = closure.iter().map(|p| format!("{}\n\n", p.stanza.as_str()));
-        let index: String = stanzas.collect();
-        let simulation = host.apt.install_from(&index, roots)?;
-        let simulation =
-            simulation.map_err(|words| format!("apt cannot install our closure: {words}"))?;
-        if !simulation.removes.is_empty() {
-            return Err(format!(
-                "with our closure apt removes {:?}",
-                simulation.removes
-            ));
+    /// What a lock of these roots would hold; why there is none.
+    fn closure(&self, host: &Host, asked: &[(Role, &str)]) -> Result<Pinned<'_, 'i>, String> {
+        let mut plan = self.plan.clone();
+        plan.packages = BTreeMap::new();
+        for (role, root) in asked {
+            let of_role = plan.packages.entry(*role).or_insert_with(Vec::new);
+            of_role.push((*root).to_owned());
         }
-        let versions: BTreeMap<_, _> = closure
-            .iter()
-            .map(|p| (p.name, p.version.as_str()))
-            .collect();
-        for (name, version) in &simulation.installs {
-            if versions.get(name.as_str()) != Some(&version.as_str()) {
-                return Err(format!(
-                    "apt installs {name} {version}, which is not in our closure"
-                ));
-            }
+        match close::close_all(&plan, std::slice::from_ref(&host.base), &self.listed) {
+            Ok((closure, _)) => Ok(closure),
+            Err(PinError::Solve { source, .. }) => Err(source.to_string()),
+            Err(other) => panic!("{other}"),
         }
-        Ok(())
     }
 
     fn compare(
         &self,
         host: &Host,
-        roots: &[&str],
-        closure: &[&Package<'_>],
-        apt: &Simulation,
-        tally: &mut Tally,
-    ) -> Result<Vec<String>, String> {
-        let installed =
-            close::read(&[&host.base.text], "the base", &self.plan).map_err(|e| e.to_string())?;
-        let lowered = lower(&installed, &self.listed, roots, "amd64", Siblings::Upgraded)
-            .map_err(|e| e.to_string())?;
-        let is_companion = |p: &&&Package<'_>| {
-            installed
-                .newest(p.name)
-                .is_some_and(|have| have.version == p.version)
+        asked: &[(Role, &str)],
+        ours: Result<Pinned<'_, '_>, String>,
+        theirs: Result<Simulation, String>,
+        lines: &mut Vec<String>,
+    ) -> Result<Outcome, String> {
+        let theirs = theirs.and_then(Simulation::without_removals);
+        let ours = match (ours, &theirs) {
+            (Ok(ours), _) => ours,
+            (Err(_), Err(_)) => return Ok(Outcome::ImpossibleForBoth),
+            (Err(why), Ok(apt)) => return Err(format!("apt installs {apt:?}, we say: {why}")),
         };
-        let ours = closure.iter().filter(|p| !is_companion(p));
-        let ours = ours.map(|p| (p.name, p.version.as_str())).collect();
-        let theirs = apt
-            .installs
-            .iter()
-            .map(|(name, version)| (name.as_str(), version.as_str()));
-        let ours = choice(&lowered, &ours)?;
-        let theirs = choice(&lowered, &theirs.collect())?;
-        tally.upgrades += ours
-            .iter()
-            .filter(|id| {
-                let package = lowered.packages[**id as usize];
-                !lowered.model.solvable(**id).installed && installed.newest(package.name).is_some()
-            })
-            .count();
-        let (more, less) = (
-            difference(&lowered, &ours, &theirs),
-            difference(&lowered, &theirs, &ours),
-        );
-        if !more.unexplained.is_empty() || !less.unexplained.is_empty() {
+        for role in Role::ALL {
+            let slice = ours.values().filter(|(_, roles)| roles.contains(&role));
+            let slice: Vec<_> = slice.map(|(package, _)| *package).collect();
+            let own = asked.iter().filter(|(of, _)| *of == role).copied();
+            let own = names(&own.collect::<Vec<_>>());
+            installs_from(host, &own, &slice)
+                .map_err(|why| format!("{role} with {own:?} alone: {why}"))?;
+        }
+        let ours: Vec<_> = ours.into_values().map(|(package, _)| package).collect();
+        let roots = names(asked);
+        installs_from(host, &roots, &ours)?;
+        match theirs {
+            Ok(theirs) => self.compare_closures(host, &roots, &ours, &theirs, lines),
+            Err(why) => {
+                lines.push(format!(
+                    "apt alone finds no way, yet installs our closure: {why}"
+                ));
+                Ok(Outcome::AptAloneGaveUp)
+            }
+        }
+    }
+
+    fn compare_closures(
+        &self,
+        host: &Host,
+        roots: &[&str],
+        ours: &[&Package<'_>],
+        theirs: &Simulation,
+        lines: &mut Vec<String>,
+    ) -> Result<Outcome, String> {
+        let base = PackageSet::read(&[&host.base.text], "amd64").expect("the base is sound");
+        let lowered = lower(&base, &self.listed, roots, "amd64", Siblings::Upgraded)
+            .expect("it was lowered before");
+        let is_companion =
+            |p: &&&Package<'_>| (base.newest(p.name)).is_some_and(|have| have.version == p.version);
+        let ours = ours.iter().filter(|p| !is_companion(p));
+        let ours = choice(
+            &lowered,
+            ours.map(|p| (p.name, p.version.as_str())).collect(),
+        )?;
+        let theirs = theirs.installs.iter();
+        let theirs = theirs.map(|(name, version)| (name.as_str(), version.as_str()));
+        let theirs = choice(&lowered, theirs.collect())?;
+        let found = difference(&lowered, &ours, &theirs);
+        *lines = found.alternatives;
+        if !found.only_ours.is_empty() || !found.only_theirs.is_empty() {
+            let (ours, theirs) = (found.only_ours, found.only_theirs);
             return Err(format!(
-                "beyond alternatives {:?}\n  we add {:?}\n  apt adds {:?}",
-                more.alternatives, more.unexplained, less.unexplained
+                "no alternative explains: we add {ours:?}, apt adds {theirs:?}"
             ));
         }
-        match ours == theirs {
-            true => tally.same += 1,
-            false => tally.with_alternatives += 1,
-        }
-        Ok(more.alternatives)
+        Ok(match ours == theirs {
+            true => Outcome::Same,
+            false => Outcome::OtherAlternatives,
+        })
     }
 }
 
-fn reason(apt: &Result<Simulation, String>) -> String {
-    match apt {
-        Ok(simulation) => format!("it would remove {}", simulation.removes.join(" ")),
-        Err(words) => words
-            .lines()
-            .filter(|l| l.starts_with(' ') && l.contains(" : "))
-            .map(str::trim)
-            .collect::<Vec<_>>()
-            .join("; "),
-    }
+fn names<'r>(asked: &[(Role, &'r str)]) -> Vec<&'r str> {
+    asked.iter().map(|(_, root)| *root).collect()
 }
 
-/// We found nothing: then apt must not either, unless it removes something.
-fn impossible(
-    apt: Result<Simulation, String>,
-    why: &str,
-    tally: &mut Tally,
-) -> Result<Vec<String>, String> {
-    match apt {
-        Ok(apt) if apt.removes.is_empty() => {
-            Err(format!("apt installs {:?}, we say: {why}", apt.installs))
-        }
-        _ => {
-            tally.impossible_for_both += 1;
-            Ok(vec![])
+/// apt, with our closure as all that there is, installs the roots and nothing else.
+fn installs_from(host: &Host, roots: &[&str], ours: &[&Package<'_>]) -> Result<(), String> {
+    let stanzas = ours.iter().map(|p| format!("{}\n\n", p.stanza.as_str()));
+    let simulation = host.apt.install_from(&stanzas.collect::<String>(), roots);
+    let simulation = simulation.and_then(Simulation::without_removals);
+    let simulation = simulation.map_err(|why| format!("apt refuses our closure: {why}"))?;
+    let versions: BTreeMap<_, _> = ours.iter().map(|p| (p.name, p.version.as_str())).collect();
+    for (name, version) in &simulation.installs {
+        if versions.get(name.as_str()) != Some(&version.as_str()) {
+            return Err(format!(
+                "apt installs {name} {version}, which we did not give it"
+            ));
         }
     }
+    Ok(())
 }
 
-fn choice(lowered: &Lowered<'_, '_>, new: &BTreeMap<&str, &str>) -> Result<Choice, String> {
+/// The model's numbers of a base with these packages new or upgraded.
+fn choice(lowered: &Lowered<'_, '_>, new: BTreeMap<&str, &str>) -> Result<Choice, String> {
     let model = &lowered.model;
     let is_taken = |id: &u32| {
-        let package = lowered.packages[*id as usize];
+        let (package, one) = (lowered.packages[*id as usize], model.solvable(*id));
         match new.get(package.name) {
-            Some(version) => *version == package.version.as_str() && !model.solvable(*id).installed,
-            None => model.solvable(*id).installed,
+            Some(version) => *version == package.version.as_str() && !one.installed,
+            None => one.installed,
         }
     };
     let taken: Choice = model.ids().filter(is_taken).collect();
-    let names: BTreeSet<_> = taken
-        .iter()
-        .map(|id| lowered.packages[*id as usize].name)
-        .collect();
+    let names = taken.iter().map(|id| lowered.packages[*id as usize].name);
+    let names: BTreeSet<_> = names.collect();
     match new.iter().find(|(name, _)| !names.contains(*name)) {
-        Some((name, version)) => Err(format!("{name} {version} is not to be chosen from")),
+        Some((name, version)) => Err(format!("nothing leads to {name} {version}")),
         None => Ok(taken),
+    }
+}
+
+/// Judges the sets on all processors; what they came to, in the seeds' order.
+fn judge_all(bench: &Bench<'_>, seed: u64, sets: usize) -> Vec<Judged> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut judged = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= sets {
+                return judged;
+            }
+            judged.push((number, bench.drawn(seed.wrapping_add(number as u64))));
+        }
+    };
+    let mut judged: Vec<_> = std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let done = threads.into_iter().map(|thread| thread.join().unwrap());
+        done.flatten().collect()
+    });
+    judged.sort_by_key(|(number, _)| *number);
+    judged.into_iter().map(|(_, judged)| judged).collect()
+}
+
+/// Prints what came out; every fault.
+fn report(judged: &[Judged]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for one in judged {
+        if !one.lines.is_empty() {
+            say(&format!("{}\n  {}", one.title, one.lines.join("\n  ")));
+        }
+        if let Err(fault) = &one.outcome {
+            faults.push(format!("{}\n  {fault}", one.title));
+        }
+    }
+    faults
+}
+
+#[test]
+fn closes_over_the_clusters_set_as_apt_does() {
+    let Some(indexes) = indexes() else { return };
+    let bench = Bench::new(&texts(&indexes), 0, &mut Chance::new(0));
+    let of_role = |(role, roots): &(Role, &'static [&'static str])| {
+        let role = *role;
+        roots.iter().map(move |root| (role, *root))
+    };
+    let asked: Vec<_> = ROOTS.iter().flat_map(of_role).collect();
+    for host in &bench.hosts {
+        let judged = bench.judged(host.base.name.clone(), host, &asked);
+        assert_eq!(report(std::slice::from_ref(&judged)), [""; 0]);
+        assert_eq!(judged.outcome, Ok(Outcome::Same), "{}", judged.title);
     }
 }
 
 #[test]
 fn closes_over_drawn_root_sets_as_apt_does() {
     let (seed, sets) = (chance::seed(), chance::count("PGBUNDLE_ROOT_SETS", 60));
-    let indexes = match indexes() {
-        Ok(indexes) => indexes,
-        Err(reason) if std::env::var_os("CI").is_none() => {
-            return say(&format!("NOT COMPARED with apt: {reason}"));
-        }
-        Err(reason) => panic!("nothing to compare with apt: {reason}"),
-    };
-    let texts = texts(&indexes);
-    let mut bench = Bench::new(&texts, &mut Chance::new(seed)).unwrap();
-    let mut tally = Tally::default();
-    let mut faults = Vec::new();
-    for number in 0..sets {
-        let seed = seed.wrapping_add(number as u64);
-        let mut chance = Chance::new(seed);
-        let host = chance.below(bench.hosts.len());
-        let roots = draw::roots(&mut chance, &bench.listed);
-        let title = format!(
-            "seed {seed}: {} on {}",
-            roots.join(" "),
-            bench.hosts[host].base.name
-        );
-        match bench.judge(host, &roots, &mut tally) {
-            Ok(lines) if lines.is_empty() => {}
-            Ok(lines) => say(&format!("{title}\n  {}", lines.join("\n  "))),
-            Err(fault) => {
-                say(&format!("FAULT {title}\n  {fault}"));
-                faults.push(format!("{title}\n  {fault}"));
-            }
-        }
+    let Some(indexes) = indexes() else { return };
+    let again = format!("PGBUNDLE_SEED={seed} PGBUNDLE_ROOT_SETS={sets}");
+    say(&format!("root sets of {again}"));
+    let bench = Bench::new(&texts(&indexes), 2, &mut Chance::new(seed));
+    let judged = judge_all(&bench, seed, sets);
+    let faults = report(&judged);
+    let mut outcomes = BTreeMap::new();
+    for one in &judged {
+        *outcomes.entry(&one.outcome).or_insert(0) += 1;
     }
     say(&format!(
-        "{sets} root sets from PGBUNDLE_SEED={seed}: {tally:?}"
+        "{sets} root sets of {again}: {outcomes:?}; ours took {:?}, apt's {:?}",
+        judged.iter().map(|one| one.ours).sum::<Duration>(),
+        judged.iter().map(|one| one.apts).sum::<Duration>()
     ));
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    assert!(
+        faults.is_empty(),
+        "{} of {sets} sets; again with {again}:\n{}",
+        faults.len(),
+        faults.join("\n")
+    );
 }

@@ -1,5 +1,6 @@
 //! A cluster's hosts on a network of their own, from which nothing leads out.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub struct Lab {
     // Dropped in this order: hosts before the network that they are on.
     hosts: Vec<Host>,
     machine: Option<Vm>,
+    ports: BTreeMap<String, u8>,
     sink: Option<Sink>,
     server: Option<Server>,
     network: Network,
@@ -49,6 +51,7 @@ impl Lab {
             sink: Some(Sink::open(&network, cluster.gateway.addr())?),
             hosts: Vec::new(),
             machine: None,
+            ports: BTreeMap::new(),
             server: None,
             story: story.to_owned(),
             cluster,
@@ -62,12 +65,8 @@ impl Lab {
     }
 
     fn create_hosts(&mut self, base: &Path) -> Result<(), Failure> {
-        for (name, address) in &self.cluster.nodes {
-            let machine = format!("{}-{name}", self.run);
-            let namespace = self.network.plug(&machine, *address)?;
-            let folder = self.folder.join(name);
-            let host = Host::create(name, *address, &machine, folder, base, namespace)?;
-            self.hosts.push(host);
+        for (name, address) in self.cluster.nodes.clone() {
+            self.create_host(&name, address, address.octets()[3], base)?;
         }
         Ok(())
     }
@@ -101,6 +100,31 @@ impl Lab {
     pub fn machine_mut(&mut self) -> &mut Vm {
         let machine = self.machine.as_mut();
         machine.expect("the story added a machine before it asked for it")
+    }
+
+    fn create_host(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        port: u8,
+        base: &Path,
+    ) -> Result<(), Failure> {
+        let machine = format!("{}-{name}", self.run);
+        let namespace = self.network.plug(&machine, port)?;
+        let folder = self.folder.join(name);
+        let host = Host::create(name, address, &machine, folder, base, namespace)?;
+        self.ports.insert(name.to_owned(), port);
+        self.hosts.push(host);
+        Ok(())
+    }
+
+    /// One more host, off and never booted, whose seed gives it the address of a node.
+    pub fn add_twin(&mut self, name: &str, of: &str) -> Result<(), Failure> {
+        let base = base::image(&self.workspace.folder.join("base"))?;
+        let address = self.host(of).address;
+        // A port and a hardware address that no node has.
+        let port = 255 - u8::try_from(self.hosts.len())?;
+        self.create_host(name, address, port, &base)
     }
 
     /// A folder of this run, gone when the lab ends.
@@ -171,6 +195,12 @@ impl Lab {
     /// Takes one host's power.
     pub fn cut_power(&mut self, name: &str) -> Result<(), Failure> {
         self.host_mut(name).cut_power()
+    }
+
+    /// Pulls a host's cable out of the bridge, or puts it back.
+    pub fn set_cable(&self, name: &str, is_in: bool) -> Result<(), Failure> {
+        let port = self.ports.get(name).ok_or("no such host")?;
+        self.network.set_port(*port, is_in)
     }
 
     fn at_once(&mut self, act: fn(&mut Host) -> Result<(), Failure>) -> Result<(), Failure> {

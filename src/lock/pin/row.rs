@@ -38,7 +38,11 @@ pub fn package(
         field,
     };
     let field = |name| package.stanza.field(name).ok_or_else(|| missing(name));
-    let number = |name| field(name)?.parse::<u64>().map_err(|_| missing(name));
+    // What is larger than TOML's integers could be written into a lock and not be read again.
+    let number = |name| match field(name)?.parse() {
+        Ok(number) if number <= i64::MAX as u64 => Ok(number),
+        _ => Err(missing(name)),
+    };
     let path = field("Filename")?;
     let is_normal = path.parse::<crate::base::BundlePath>().is_ok();
     if !is_normal {
@@ -56,7 +60,8 @@ pub fn package(
             .parse::<Sha256>()
             .map_err(|_| missing("SHA256"))?,
         // Kibibytes (Debian policy 5.6.20); small packages may leave it out.
-        installed_size: number("Installed-Size").unwrap_or(0).saturating_mul(1024),
+        installed_size: number("Installed-Size")
+            .map_or(0, |kib| kib.saturating_mul(1024).min(i64::MAX as u64)),
         roles: roles.iter().copied().collect(),
         stanza: stanza(package.stanza.as_str()),
     })

@@ -30,79 +30,64 @@ pub fn status(base: &str) -> String {
 
 impl Apt {
     /// apt that knows these indexes, on a host that has the base.
-    pub fn new(indexes: &[&str], base: &str) -> Result<Self, String> {
-        let folder = tempfile::tempdir().map_err(text)?;
+    pub fn new(indexes: &[&str], base: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let at = |name: &str| folder.path().join(name);
-        for name in [
-            "lists/partial",
-            "cache/archives/partial",
-            "dpkg",
-            "none/partial",
-            "alone/archives/partial",
-        ] {
-            fs::create_dir_all(at(name)).map_err(text)?;
+        for name in ["lists/partial", "cache/archives/partial", "dpkg"] {
+            fs::create_dir_all(at(name)).unwrap();
         }
         let mut sources = String::new();
         for (number, index) in indexes.iter().enumerate() {
             let repository = at(&number.to_string());
-            fs::create_dir_all(&repository).map_err(text)?;
-            fs::write(repository.join("Packages"), index).map_err(text)?;
+            fs::create_dir_all(&repository).unwrap();
+            fs::write(repository.join("Packages"), index).unwrap();
             // Trusted, because the indexes' signatures were checked before.
-            sources.push_str(&format!(
-                "deb [trusted=yes] file:{} ./\n",
-                repository.display()
-            ));
+            let address = repository.display();
+            sources.push_str(&format!("deb [trusted=yes] file:{address} ./\n"));
         }
-        fs::write(at("sources.list"), sources).map_err(text)?;
-        fs::write(at("dpkg/status"), status(base)).map_err(text)?;
+        fs::write(at("sources.list"), sources).unwrap();
+        fs::write(at("dpkg/status"), status(base)).unwrap();
         let settings = at("apt.conf");
-        fs::write(&settings, configuration(folder.path())).map_err(text)?;
+        fs::write(&settings, configuration(folder.path())).unwrap();
         let apt = Self { folder, settings };
-        let output = apt.run(&["update"])?;
+        let output = apt.run(&["update"]);
         assert!(output.status.success(), "apt-get update: {}", said(&output));
-        Ok(apt)
+        apt
     }
 
     /// What installing `roots` comes to, or apt's words on why it cannot be.
-    pub fn install(&self, roots: &[&str]) -> Result<Result<Simulation, String>, String> {
+    pub fn install(&self, roots: &[&str]) -> Result<Simulation, String> {
         self.simulate(&[&["--simulate", "install"], roots].concat())
     }
 
     /// The same with nothing to choose from but the packages of `index`.
-    pub fn install_from(
-        &self,
-        index: &str,
-        roots: &[&str],
-    ) -> Result<Result<Simulation, String>, String> {
-        let packages = self.folder.path().join("Packages");
-        fs::write(&packages, index).map_err(text)?;
-        let alone = [
+    pub fn install_from(&self, index: &str, roots: &[&str]) -> Result<Simulation, String> {
+        let alone = tempfile::tempdir_in(self.folder.path()).unwrap();
+        let at = |name: &str| alone.path().join(name).display().to_string();
+        fs::create_dir_all(at("lists/partial")).unwrap();
+        fs::create_dir_all(at("cache/archives/partial")).unwrap();
+        fs::write(at("Packages"), index).unwrap();
+        let options = [
             "--option=Dir::Etc::sourcelist=/dev/null".to_owned(),
-            format!("--option=Dir::State::lists={}", self.at("none")),
-            format!("--option=Dir::Cache={}", self.at("alone")),
-            format!("--with-source={}", packages.display()),
+            format!("--option=Dir::State::lists={}", at("lists")),
+            format!("--option=Dir::Cache={}", at("cache")),
+            format!("--with-source={}", at("Packages")),
         ];
-        let options: Vec<_> = alone.iter().map(String::as_str).collect();
-        self.simulate(&[&options, &["--simulate", "install"][..], roots].concat())
+        let options = options.iter().map(String::as_str);
+        let arguments = options.chain(["--simulate", "install"]);
+        self.simulate(&arguments.chain(roots.iter().copied()).collect::<Vec<_>>())
     }
 
-    fn at(&self, name: &str) -> String {
-        self.folder.path().join(name).display().to_string()
-    }
-
-    fn simulate(&self, arguments: &[&str]) -> Result<Result<Simulation, String>, String> {
-        let output = self.run(arguments)?;
-        Ok(match output.status.code() {
+    fn simulate(&self, arguments: &[&str]) -> Result<Simulation, String> {
+        let output = self.run(arguments);
+        match output.status.code() {
             Some(0) => Ok(Simulation::read(&String::from_utf8_lossy(&output.stdout))),
-            Some(100) => Err(said(&output)),
-            other => panic!(
-                "apt-get {arguments:?} ended with {other:?}: {}",
-                said(&output)
-            ),
-        })
+            Some(100) => Err(unmet(&said(&output))),
+            _ => panic!("apt-get {arguments:?}: {output:?}"),
+        }
     }
 
-    fn run(&self, arguments: &[&str]) -> Result<Output, String> {
+    fn run(&self, arguments: &[&str]) -> Output {
         Command::new("apt-get")
             .args(arguments)
             .env_clear()
@@ -110,12 +95,17 @@ impl Apt {
             .env("LC_ALL", "C")
             .env("APT_CONFIG", &self.settings)
             .output()
-            .map_err(|error| format!("apt-get: {error}"))
+            .expect("apt-get starts")
     }
 }
 
-fn text(error: std::io::Error) -> String {
-    error.to_string()
+/// The lines that name a need (` a : Depends: b but …`), else all that apt said.
+fn unmet(said: &str) -> String {
+    let needs: Vec<_> = said.lines().filter(|line| line.contains(" : ")).collect();
+    match needs.is_empty() {
+        true => said.to_owned(),
+        false => needs.join("\n"),
+    }
 }
 
 fn said(output: &Output) -> String {
@@ -165,6 +155,14 @@ impl Simulation {
         Self {
             installs: installs.collect(),
             removes: lines("Remv ").map(first_word).collect(),
+        }
+    }
+
+    /// Itself, unless it takes something away.
+    pub fn without_removals(self) -> Result<Self, String> {
+        match self.removes.is_empty() {
+            true => Ok(self),
+            false => Err(format!("apt removes {}", self.removes.join(" "))),
         }
     }
 }

@@ -28,7 +28,7 @@ pub fn roots<'a>(chance: &mut Chance, listed: &PackageSet<'a>) -> Vec<&'a str> {
     let mut roots: Vec<&str> = Vec::new();
     while roots.len() < wanted {
         let name = match roots.last() {
-            Some(last) if chance.below(8) == 0 => rival(chance, listed, last),
+            Some(last) if chance.below(4) == 0 => rival(chance, listed, last),
             _ => None,
         };
         let name = name.unwrap_or_else(|| of_some_kind(chance, listed));

@@ -1,5 +1,5 @@
-//! Where two choices from one model differ, and which differences follow
-//! from taking another alternative of one need.
+//! Where two choices from one model differ, and which of the differences come
+//! from meeting one need by another alternative.
 
 use std::collections::BTreeSet;
 
@@ -9,90 +9,135 @@ use pgbundle::repo::model::{Id, Requirement};
 /// What was chosen, the unchanged packages of the base included.
 pub type Choice = BTreeSet<Id>;
 
-/// How a choice differs from another.
-#[derive(Debug, Default)]
+/// How our choice and apt's differ.
 pub struct Difference {
-    /// The needs that were met by another alternative, in words.
+    /// Needs that the two met by different packages, in words.
     pub alternatives: Vec<String>,
-    /// What is there for no such reason.
-    pub unexplained: Vec<String>,
+    /// What we have for no such reason.
+    pub only_ours: Vec<String>,
+    /// What apt has for no such reason.
+    pub only_theirs: Vec<String>,
 }
 
-/// What `mine` has and `other` lacks.
-pub fn difference(lowered: &Lowered<'_, '_>, mine: &Choice, other: &Choice) -> Difference {
-    let mut judge = Judge {
-        lowered,
-        mine,
-        other,
-        explained: Choice::new(),
-        alternatives: Vec::new(),
+/// Compares our choice with apt's.
+pub fn difference(lowered: &Lowered<'_, '_>, ours: &Choice, theirs: &Choice) -> Difference {
+    let side = |mine, other| {
+        let mut side = Side {
+            lowered,
+            mine,
+            other,
+            explained: Choice::new(),
+            causes: BTreeSet::new(),
+        };
+        while side.grows() {}
+        side
     };
-    while judge.grows() {}
-    let is_new = |id: &&Id| !lowered.model.solvable(**id).installed;
-    let alone = mine.difference(other).filter(is_new);
-    let unexplained = alone.filter(|id| !judge.explained.contains(id));
+    let (left, right) = (side(ours, theirs), side(theirs, ours));
+    let causes = left.causes.iter().chain(&right.causes);
+    let causes: BTreeSet<_> = causes
+        .map(|cause| cause.told(lowered, ours, theirs))
+        .collect();
     Difference {
-        unexplained: unexplained.map(|id| judge.label(*id)).collect(),
-        alternatives: judge.alternatives,
+        alternatives: causes.into_iter().collect(),
+        only_ours: left.unexplained(),
+        only_theirs: right.unexplained(),
     }
 }
 
-struct Judge<'l> {
+/// A need and who has it; none for what is asked for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cause {
+    holder: Option<Id>,
+    place: usize,
+}
+
+impl Cause {
+    fn need<'l>(&self, lowered: &'l Lowered<'_, '_>) -> &'l Requirement {
+        match self.holder {
+            None => &lowered.model.roots[self.place],
+            Some(id) => &lowered.model.solvable(id).requirements[self.place],
+        }
+    }
+
+    fn told(&self, lowered: &Lowered<'_, '_>, ours: &Choice, theirs: &Choice) -> String {
+        let need = self.need(lowered);
+        let these = |choice| {
+            let told: Vec<_> = among(need, choice)
+                .into_iter()
+                .map(|id| told(lowered, id, need))
+                .collect();
+            told.join(" and ")
+        };
+        let label = |id| lowered.model.solvable(id).label.as_str();
+        format!(
+            "`{}` of {}: we have {}, apt has {}",
+            need.text,
+            self.holder.map_or("the roots", label),
+            these(ours),
+            these(theirs)
+        )
+    }
+}
+
+/// A package, and why it meets the need.
+fn told(lowered: &Lowered<'_, '_>, id: Id, need: &Requirement) -> String {
+    let package = lowered.packages[id as usize];
+    let mut words = need.text.split([' ', '|', ':', '(']);
+    match words.any(|word| word == package.name) {
+        true => format!("{} {}", package.name, package.version),
+        false => format!("{} {} (provides it)", package.name, package.version),
+    }
+}
+
+fn among(need: &Requirement, choice: &Choice) -> Vec<Id> {
+    let candidates = need.candidates.iter().copied();
+    candidates.filter(|id| choice.contains(id)).collect()
+}
+
+/// One choice, seen from the other.
+struct Side<'l> {
     lowered: &'l Lowered<'l, 'l>,
     mine: &'l Choice,
     other: &'l Choice,
     explained: Choice,
-    alternatives: Vec<String>,
+    causes: BTreeSet<Cause>,
 }
 
-impl Judge<'_> {
-    fn label(&self, id: Id) -> String {
-        self.lowered.model.solvable(id).label.clone()
-    }
-
+impl Side<'_> {
     fn grows(&mut self) -> bool {
         let before = self.explained.len();
-        let model = &self.lowered.model;
-        for root in &model.roots {
-            self.weigh("what is asked for", root);
-        }
-        for id in self.mine.intersection(self.other) {
-            for requirement in &model.solvable(*id).requirements {
-                self.weigh(&model.solvable(*id).label, requirement);
-            }
+        let shared = self.mine.intersection(self.other).copied().map(Some);
+        for holder in std::iter::once(None).chain(shared) {
+            self.weigh(holder);
         }
         for id in self.explained.clone() {
-            for requirement in &model.solvable(id).requirements {
-                self.follow(requirement);
+            for need in &self.lowered.model.solvable(id).requirements {
+                self.follow(need);
             }
             self.make_room(id);
         }
         self.explained.len() > before
     }
 
-    /// A need that both have: the two may have met it by packages of other
-    /// names, each of them with the one that the other lacks.
-    fn weigh(&mut self, holder: &str, need: &Requirement) {
-        let (mine, other) = (among(need, self.mine), among(need, self.other));
-        let shares_a_name = |id: &Id| other.iter().any(|o| self.slot(*o) == self.slot(*id));
-        if other.is_empty() || mine.iter().any(shares_a_name) {
-            return;
-        }
-        let new: Vec<_> = mine
-            .into_iter()
-            .filter(|id| self.explained.insert(*id))
-            .collect();
-        if !new.is_empty() {
-            let these = |ids: &[Id]| {
-                let told: Vec<_> = ids.iter().map(|id| self.told(*id, need)).collect();
-                told.join(", ")
-            };
-            self.alternatives.push(format!(
-                "`{}` of {holder}: {} in place of {}",
-                need.text,
-                these(&new),
-                these(&other)
-            ));
+    /// Needs that both have: they may be met by packages of different names.
+    fn weigh(&mut self, holder: Option<Id>) {
+        let model = &self.lowered.model;
+        let needs = holder.map_or(&model.roots, |id| &model.solvable(id).requirements);
+        for (place, need) in needs.iter().enumerate() {
+            let other = among(need, self.other);
+            let is_another = |id: &Id| !other.iter().any(|o| self.slot(*o) == self.slot(*id));
+            let alone: Vec<_> = among(need, self.mine)
+                .into_iter()
+                .filter(is_another)
+                .collect();
+            if other.is_empty() {
+                continue;
+            }
+            for id in alone {
+                if self.explained.insert(id) {
+                    self.causes.insert(Cause { holder, place });
+                }
+            }
         }
     }
 
@@ -108,7 +153,7 @@ impl Judge<'_> {
     fn make_room(&mut self, id: Id) {
         let model = &self.lowered.model;
         for upgrade in self.mine.difference(self.other) {
-            let slot = model.solvable(*upgrade).slot;
+            let slot = self.slot(*upgrade);
             let mut old = model.installed.iter().filter(|i| self.slot(**i) == slot);
             let clashes = |old: &Id| {
                 model.solvable(id).conflicts.contains(old)
@@ -124,19 +169,13 @@ impl Judge<'_> {
         self.lowered.model.solvable(id).slot
     }
 
-    fn told(&self, id: Id, need: &Requirement) -> String {
-        let name = self.lowered.packages[id as usize].name;
-        let mut words = need.text.split([' ', '|', ':', '(']);
-        let how = if words.any(|word| word == name) {
-            "named"
-        } else {
-            "provides it"
-        };
-        format!("{} ({how})", self.label(id))
+    fn unexplained(&self) -> Vec<String> {
+        let model = &self.lowered.model;
+        let alone = self
+            .mine
+            .difference(self.other)
+            .map(|id| (id, model.solvable(*id)));
+        let new = alone.filter(|(id, one)| !one.installed && !self.explained.contains(id));
+        new.map(|(_, one)| one.label.clone()).collect()
     }
-}
-
-fn among(need: &Requirement, choice: &Choice) -> Vec<Id> {
-    let candidates = need.candidates.iter().copied();
-    candidates.filter(|id| choice.contains(id)).collect()
 }

@@ -1,0 +1,20 @@
+//! What holds of every reader of bytes from outside, whatever the bytes.
+//!
+//! A module for each reader, and in it `holds`: it panics where something
+//! does not hold, and else says whether the reader accepted the bytes. The fuzz
+//! targets call these functions with what they invent, `make test` with the
+//! files of `seeds/` and with what it makes of them.
+
+pub mod assignment;
+pub mod closure;
+mod document;
+pub mod http;
+pub mod identity;
+pub mod in_release;
+pub mod lock;
+pub mod manifest;
+pub mod packages;
+pub mod profile;
+pub mod spec;
+pub mod unpack;
+pub mod untar;
