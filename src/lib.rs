@@ -26,7 +26,7 @@
 //! 2. On the workstation only [`store`]'s `http` opens sockets, and only `lock`
 //!    and `fetch` reach it (`build` calls them first when something is missing).
 //!    On the host only the transport of bundles, the health questions, and the
-//!    questions to peers before a first start do.
+//!    questions to peers before a start do.
 //! 3. Nothing lists a folder to decide what goes into an output: every loop
 //!    runs over the lock or the tree.
 //! 4. Time enters once (`SOURCE_DATE_EPOCH`, else the lock's own date). What is

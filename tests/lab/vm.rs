@@ -145,7 +145,7 @@ impl Vm {
             .arg(&self.image.initrd)
             .args([
                 "-append",
-                "root=LABEL=root rw console=ttyS0 quiet systemd.show_status=no",
+                "root=LABEL=root rw console=ttyS0 quiet systemd.show_status=no mitigations=off",
             ])
             .args([
                 "-rtc",

@@ -1,5 +1,6 @@
 //! What is promised on a real machine: a kernel, disks and a clock of its own.
 
+use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
@@ -100,10 +101,15 @@ fn with_a_machine(story: &str) -> Result<Lab, Failure> {
 /// Waits for a report of which `is` is true.
 fn wait_report(machine: &Vm, what: &str, is: impl Fn(&Value) -> bool) -> Result<Value, Failure> {
     wait_until(what, PATIENCE, || {
-        let report = machine.report()?.ok_or("no report")?;
+        let Some(report) = machine.report()? else {
+            sleep(Duration::from_secs(2));
+            return Err("no report".into());
+        };
         if report["state"] == "refused" || is(&report) {
             return Ok(report);
         }
+        // Each question costs the machine five processes.
+        sleep(Duration::from_secs(2));
         Err(format!("its report says {report}").into())
     })
 }
