@@ -236,13 +236,12 @@ fn position(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<String, 
         [folder.display().to_string()],
     )
     .with("LC_ALL", "C");
-    let said = host.system.ask(&call)?;
-    if !said.succeeded() {
-        return Ok(format!(
-            "how far its data reaches cannot be told ({})",
-            said.complaint()
-        ));
-    }
+    let untold = |why: String| format!("how far its data reaches cannot be told ({why})");
+    let control = match host.system.ask(&call) {
+        Ok(said) if said.succeeded() => in_words(&said.output),
+        Ok(said) => untold(said.complaint()),
+        Err(fault) => untold(fault.to_string()),
+    };
     let part = if folder.join("standby.signal").exists() {
         "a standby"
     } else {
@@ -254,8 +253,7 @@ fn position(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<String, 
         ""
     };
     Ok(format!(
-        "this node's PostgreSQL was last {part}{runs}, {}",
-        in_words(&said.output)
+        "this node's PostgreSQL was last {part}{runs}, {control}"
     ))
 }
 

@@ -25,10 +25,6 @@
 //! A disk that cannot be read (an I/O error, a file where a folder should be) is
 //! refused: to be lost is for the operator to say. Where all members lost
 //! theirs, so is to begin anew ([`super::anew`]).
-//!
-//! A voter is added, not a learner: nobody would be there to promote it, and
-//! it is done only while a majority of the full list is healthy without it, or
-//! where the list has one member, which cannot be a majority of two.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -36,18 +32,16 @@ use std::time::{Duration, Instant};
 use super::anew;
 use super::durable::{self, Rights};
 use super::etcd_meeting::Meeting;
-use super::etcd_members::{Answer, Answers, Listed, Listing, Members, authority};
+use super::etcd_members::{Answer, Answers, Members, authority};
 use super::host::{Host, require_json};
 use super::identity;
 use super::marker::{self, Held, Marker};
 use super::reminder::Reminder;
 use super::stop::Stop;
-use super::system;
 use super::unit_waits;
 use super::wal::{self, Disk};
 use crate::bundle::start::{ETCD_START, ETCD_START_ENVIRONMENT, EtcdStart};
 
-const LOCK: &str = "/pgbundle-node/member-change";
 const PAUSE: Duration = Duration::from_millis(300);
 const WANTED: &str = "another member of etcd";
 
@@ -71,7 +65,7 @@ pub fn prepare(host: &Host) -> Result<Start, Stop> {
     let settings: EtcdStart = require_json(&host.path(ETCD_START))?;
     let folder = settings.data_directory.under(&host.root);
     let start = decide(host, &settings).inspect_err(|stop| {
-        if let Err(fault) = say_why(host, &settings, &stop.reasons().join("; ")) {
+        if let Err(fault) = say_why(host, &settings, stop) {
             eprintln!("error: {fault}");
         }
     })?;
@@ -91,11 +85,22 @@ pub fn prepare(host: &Host) -> Result<Start, Stop> {
     Ok(start)
 }
 
-fn say_why(host: &Host, settings: &EtcdStart, reason: &str) -> Result<(), Stop> {
+fn say_why(host: &Host, settings: &EtcdStart, stop: &Stop) -> Result<(), Stop> {
+    let folder = settings.data_directory.under(&host.root);
+    let reason = stop.reasons().join("; ");
+    if matches!(stop, Stop::Refused(_)) {
+        let remedy = "put right what is named; it is asked again every few seconds";
+        return unit_waits::leave(
+            host,
+            &folder,
+            "etcd's data to be this member's",
+            &reason,
+            remedy,
+        );
+    }
     let reach = anew::reach(host)?.map_or(String::new(), |reach| format!("; {reach}"));
     let cluster = identity::stored(host)?.map(|identity| identity.cluster.to_string());
     let remedy = anew::remedy(cluster.as_deref().unwrap_or("CLUSTER"));
-    let folder = settings.data_directory.under(&host.root);
     unit_waits::leave(host, &folder, WANTED, &format!("{reason}{reach}"), &remedy)
 }
 
@@ -254,9 +259,9 @@ impl Cluster<'_> {
         let me = self.members.me()?;
         let listed = answer.listing.members.iter().find(|listed| listed.is(me));
         match listed {
-            Some(listed) if listed.client_urls.is_empty() && listed.name.is_empty() => {
-                self.join(&answer.listing, "listed by `member add`, never started")
-            }
+            Some(listed) if listed.client_urls.is_empty() && listed.name.is_empty() => self
+                .members
+                .join(&answer.listing, "listed by `member add`, never started"),
             Some(listed)
                 if listed.client_urls.is_empty()
                     && held != Held::HoldsData
@@ -264,144 +269,12 @@ impl Cluster<'_> {
             {
                 Ok(self.statically("new", "listed from the beginning, never served"))
             }
-            _ if answer.serves => self.replace(&answer.endpoint),
+            _ if answer.serves => self.members.replace(&answer.endpoint),
             _ => Err(Stop::World(format!(
                 "this member's disk is empty, and {}, which has data, has no quorum that could tell whether it was so from the beginning: waiting for more members",
                 answer.endpoint
             ))),
         }
-    }
-
-    /// Starts with the list as the cluster has it.
-    fn join(&self, listing: &Listing, reason: &str) -> Result<Start, Stop> {
-        let me = self.members.me()?;
-        let mut pairs = Vec::new();
-        for listed in &listing.members {
-            let mine = listed.peer_urls.contains(&me.peer_url);
-            let name = if mine {
-                self.members.settings.name.as_str()
-            } else {
-                listed.name.as_str()
-            };
-            if name.is_empty() {
-                let url = listed.peer_urls.join(" ");
-                return Err(Stop::World(format!(
-                    "another member ({url}) was added and has not started yet; waiting for it"
-                )));
-            }
-            pairs.extend(listed.peer_urls.iter().map(|url| format!("{name}={url}")));
-        }
-        pairs.sort();
-        Ok(Start {
-            state: "existing",
-            cluster: pairs.join(","),
-            once: Vec::new(),
-            reason: reason.to_owned(),
-        })
-    }
-
-    /// Takes the member that lost its disk off the list and adds it again.
-    fn replace(&self, endpoint: &str) -> Result<Start, Stop> {
-        let lease = self.take_lock(endpoint)?;
-        let replaced = self.replace_locked(endpoint);
-        let released = self
-            .members
-            .host
-            .system
-            .run(&self.members.etcdctl(endpoint, ["lease", "revoke", &lease]));
-        let start = replaced?;
-        released?;
-        Ok(start)
-    }
-
-    fn replace_locked(&self, endpoint: &str) -> Result<Start, Stop> {
-        let me = self.members.me()?;
-        let listing = self.list_or_fail(endpoint)?;
-        let mine = listing
-            .members
-            .iter()
-            .find(|member| member.peer_urls.contains(&me.peer_url));
-        self.check_quorum(&listing, mine)?;
-        if let Some(mine) = mine {
-            let id = format!("{:x}", mine.id);
-            self.members
-                .host
-                .system
-                .run(&self.members.etcdctl(endpoint, ["member", "remove", &id]))?;
-        }
-        let url = format!("--peer-urls={}", me.peer_url);
-        self.members.host.system.run(&self.members.etcdctl(
-            endpoint,
-            ["member", "add", self.members.settings.name.as_str(), &url],
-        ))?;
-        self.join(
-            &self.list_or_fail(endpoint)?,
-            "its disk was lost: removed and added again",
-        )
-    }
-
-    fn list_or_fail(&self, endpoint: &str) -> Result<Listing, Stop> {
-        self.members
-            .list(endpoint)?
-            .ok_or_else(|| Stop::World(format!("{endpoint} no longer answers")))
-    }
-
-    /// A majority of the full list must be healthy without this member. One
-    /// member alone has a second one added as etcd itself allows it.
-    fn check_quorum(&self, listing: &Listing, mine: Option<&Listed>) -> Result<(), Stop> {
-        if mine.is_none() && listing.members.len() == 1 {
-            return Ok(());
-        }
-        let total = listing.members.len() + usize::from(mine.is_none());
-        let mut healthy = 0;
-        for other in listing
-            .members
-            .iter()
-            .filter(|other| mine.is_none_or(|mine| mine.id != other.id))
-        {
-            let Some(url) = other.client_urls.first() else {
-                continue;
-            };
-            healthy += usize::from(self.members.is_healthy(url)?);
-        }
-        let majority = total / 2 + 1;
-        if healthy >= majority {
-            return Ok(());
-        }
-        Err(Stop::World(format!(
-            "this member's disk is empty and it would be removed and added again, but only {healthy} of {total} members are healthy and {majority} must be: waiting for them"
-        )))
-    }
-
-    /// A key with a lease: it is gone after a minute if this program is cut off.
-    fn take_lock(&self, endpoint: &str) -> Result<String, Stop> {
-        let granted = self
-            .members
-            .host
-            .system
-            .run(&self.members.etcdctl(endpoint, ["lease", "grant", "60"]))?;
-        let lease = granted
-            .output
-            .split_whitespace()
-            .nth(1)
-            .unwrap_or_default()
-            .to_owned();
-        let put = format!("put {LOCK} {} --lease={lease}", self.members.settings.name);
-        let call = self
-            .members
-            .etcdctl(endpoint, ["txn"])
-            .reading(format!("create(\"{LOCK}\") = \"0\"\n\n{put}\n\n\n"));
-        let answer: system::Answer = self.members.host.system.run(&call)?;
-        if answer.output.starts_with("SUCCESS") {
-            return Ok(lease);
-        }
-        self.members
-            .host
-            .system
-            .run(&self.members.etcdctl(endpoint, ["lease", "revoke", &lease]))?;
-        Err(Stop::World(format!(
-            "another member is being replaced (etcd key {LOCK}); waiting for it"
-        )))
     }
 }
 

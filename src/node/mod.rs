@@ -26,6 +26,7 @@ pub mod console;
 pub mod durable;
 pub mod etcd_meeting;
 pub mod etcd_members;
+mod etcd_replace;
 pub mod etcd_start;
 pub mod facts;
 pub mod files;

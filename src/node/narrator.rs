@@ -242,6 +242,9 @@ impl<'a> Narrator<'a> {
     fn announce(&self, wait: &Wait) {
         let (since, seconds) = (self.host.local(wait.since), self.seconds_waited(wait));
         self.say(&format!("{wait}, since {since} ({seconds} s)"));
+        if !wait.remedy.is_empty() {
+            self.say(&format!("to do: {}", wait.remedy));
+        }
         notify::status(&format!("{}: {wait}, since {since}", self.report.step));
     }
 

@@ -281,7 +281,8 @@ fn dynamic(plan: &Plan) -> Dynamic {
     Dynamic {
         // A leader that is gone is succeeded when its lease ends: 15 to 20 s
         // after the cut with these, 20 to 30 s with Patroni's defaults (30, 10,
-        // 10). 20 is the shortest lease that Patroni takes; it must hold
+        // 10). Where etcd's own leader was on the same host it takes up to 6 s
+        // more: its successor gives every lease its whole time again. 20 is the shortest lease that Patroni takes; it must hold
         // loop_wait and two times retry_timeout, so that a leader that cannot
         // reach etcd has stepped down before another may lead. Seven seconds
         // outlast an election of etcd's (1.5 to 3 s, and once more where the

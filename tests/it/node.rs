@@ -490,6 +490,47 @@ fn all_lost_is_begun_again_by_the_operators_word_alone() {
 }
 
 #[test]
+fn patroni_is_not_started_over_data_before_etcd_remembers_the_cluster_or_the_operator_says_so() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let member = &cluster.members[0];
+    let settings = bootstrap(member).to_string();
+    write(&member.root, "etc/pgbundle/bootstrap.json", &settings);
+    let full = json!({
+        "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1, "state": "holds-data"
+    });
+    write(&member.root, "pg/main.pgbundle.json", &full.to_string());
+    // Who has data sets this key before anybody leads: it is no history.
+    assert!(
+        member
+            .etcdctl(&["put", "/pgbundle/demo/initialize", "7301"])
+            .0
+    );
+    let waits_until = |what: &dyn Fn()| {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| anew::wait_for_history(&member.host()));
+            let note = member.root.join("pg/main.waits.json");
+            let end = Instant::now() + Duration::from_secs(20);
+            while !fs::read_to_string(&note).is_ok_and(|said| said.contains("allow-new-etcd demo"))
+            {
+                assert!(Instant::now() < end, "nothing is said");
+                thread::sleep(Duration::from_millis(100));
+            }
+            assert!(!waiting.is_finished());
+            what();
+            waiting.join().unwrap().unwrap();
+            assert!(!note.exists());
+        });
+    };
+    waits_until(&|| {
+        anew::allow(&member.host(), "demo").unwrap();
+    });
+    // The word counted once; from now on etcd tells.
+    waits_until(&|| assert!(member.etcdctl(&["put", "/pgbundle/demo/config", "{}"]).0));
+    anew::wait_for_history(&member.host()).unwrap();
+}
+
+#[test]
 fn a_majority_lost_is_begun_again_from_the_disk_that_is_left() {
     let mut cluster = Cluster::of_three();
     cluster.form_without_the_third();

@@ -5,7 +5,8 @@
 //! For each set:
 //! - what apt can install without removing anything, we can close over; and
 //!   what we can close over, apt installs with nothing to choose from but our
-//!   closure, upon the base's status;
+//!   closure, upon the base's status: all roots from the whole, and each
+//!   role's from the slice that its bundle holds;
 //! - the two closures are the same but for alternatives, and each of these is
 //!   printed. Any other difference fails the test.
 //!
@@ -17,7 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use pgbundle::base::Role;
-use pgbundle::lock::pin::{PinError, close};
+use pgbundle::lock::pin::PinError;
+use pgbundle::lock::pin::close::{self, Pinned};
 use pgbundle::plan::Plan;
 use pgbundle::repo::BaseList;
 use pgbundle::repo::index::VerifiedIndex;
@@ -25,7 +27,7 @@ use pgbundle::repo::lower::{Lowered, Siblings, lower};
 use pgbundle::repo::package::{Package, PackageSet};
 
 use crate::chance::{self, Chance};
-use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say};
+use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say, texts};
 use apt::{Apt, Simulation};
 use judge::{Choice, difference};
 
@@ -78,11 +80,6 @@ fn indexes() -> Option<Vec<VerifiedIndex>> {
     }
 }
 
-fn texts(indexes: &[VerifiedIndex]) -> Vec<&str> {
-    let texts = indexes.iter().flat_map(|index| &index.packages);
-    texts.map(String::as_str).collect()
-}
-
 impl<'i> Bench<'i> {
     /// The profile's bases, and as many used hosts as are asked for.
     fn new(texts: &[&'i str], used: usize, chance: &mut Chance) -> Self {
@@ -105,18 +102,19 @@ impl<'i> Bench<'i> {
         let host = chance.one_of(&self.hosts);
         let roots = draw::roots(&mut chance, &self.listed);
         let title = format!("seed {seed}: {} on {}", roots.join(" "), host.base.name);
-        self.judged(title, host, &roots)
+        let roles = Role::ALL.into_iter().cycle();
+        self.judged(title, host, &roles.zip(roots).collect::<Vec<_>>())
     }
 
-    fn judged(&self, title: String, host: &Host, roots: &[&str]) -> Judged {
+    fn judged(&self, title: String, host: &Host, asked: &[(Role, &str)]) -> Judged {
         let started = Instant::now();
-        let ours = self.closure(host, roots);
+        let ours = self.closure(host, asked);
         let (ours_took, started) = (started.elapsed(), Instant::now());
-        let theirs = host.apt.install(roots);
+        let theirs = host.apt.install(&names(asked));
         let apts_took = started.elapsed();
         let mut lines = Vec::new();
         Judged {
-            outcome: self.compare(host, roots, ours, theirs, &mut lines),
+            outcome: self.compare(host, asked, ours, theirs, &mut lines),
             title,
             lines,
             ours: ours_took,
@@ -125,12 +123,15 @@ impl<'i> Bench<'i> {
     }
 
     /// What a lock of these roots would hold; why there is none.
-    fn closure(&self, host: &Host, roots: &[&str]) -> Result<Vec<&Package<'i>>, String> {
+    fn closure(&self, host: &Host, asked: &[(Role, &str)]) -> Result<Pinned<'_, 'i>, String> {
         let mut plan = self.plan.clone();
-        let roots = roots.iter().map(|root| (*root).to_owned()).collect();
-        plan.packages = BTreeMap::from([(Role::Postgres, roots)]);
+        plan.packages = BTreeMap::new();
+        for (role, root) in asked {
+            let of_role = plan.packages.entry(*role).or_insert_with(Vec::new);
+            of_role.push((*root).to_owned());
+        }
         match close::close_all(&plan, std::slice::from_ref(&host.base), &self.listed) {
-            Ok((closure, _)) => Ok(closure.into_values().map(|(package, _)| package).collect()),
+            Ok((closure, _)) => Ok(closure),
             Err(PinError::Solve { source, .. }) => Err(source.to_string()),
             Err(other) => panic!("{other}"),
         }
@@ -139,8 +140,8 @@ impl<'i> Bench<'i> {
     fn compare(
         &self,
         host: &Host,
-        roots: &[&str],
-        ours: Result<Vec<&Package<'_>>, String>,
+        asked: &[(Role, &str)],
+        ours: Result<Pinned<'_, '_>, String>,
         theirs: Result<Simulation, String>,
         lines: &mut Vec<String>,
     ) -> Result<Outcome, String> {
@@ -150,9 +151,19 @@ impl<'i> Bench<'i> {
             (Err(_), Err(_)) => return Ok(Outcome::ImpossibleForBoth),
             (Err(why), Ok(apt)) => return Err(format!("apt installs {apt:?}, we say: {why}")),
         };
-        installs_from(host, roots, &ours)?;
+        for role in Role::ALL {
+            let slice = ours.values().filter(|(_, roles)| roles.contains(&role));
+            let slice: Vec<_> = slice.map(|(package, _)| *package).collect();
+            let own = asked.iter().filter(|(of, _)| *of == role).copied();
+            let own = names(&own.collect::<Vec<_>>());
+            installs_from(host, &own, &slice)
+                .map_err(|why| format!("{role} with {own:?} alone: {why}"))?;
+        }
+        let ours: Vec<_> = ours.into_values().map(|(package, _)| package).collect();
+        let roots = names(asked);
+        installs_from(host, &roots, &ours)?;
         match theirs {
-            Ok(theirs) => self.compare_closures(host, roots, &ours, &theirs, lines),
+            Ok(theirs) => self.compare_closures(host, &roots, &ours, &theirs, lines),
             Err(why) => {
                 lines.push(format!(
                     "apt alone finds no way, yet installs our closure: {why}"
@@ -196,6 +207,10 @@ impl<'i> Bench<'i> {
             false => Outcome::OtherAlternatives,
         })
     }
+}
+
+fn names<'r>(asked: &[(Role, &'r str)]) -> Vec<&'r str> {
+    asked.iter().map(|(_, root)| *root).collect()
 }
 
 /// apt, with our closure as all that there is, installs the roots and nothing else.
@@ -275,12 +290,13 @@ fn report(judged: &[Judged]) -> Vec<String> {
 fn closes_over_the_clusters_set_as_apt_does() {
     let Some(indexes) = indexes() else { return };
     let bench = Bench::new(&texts(&indexes), 0, &mut Chance::new(0));
-    let roots: Vec<_> = ROOTS
-        .iter()
-        .flat_map(|(_, roots)| roots.iter().copied())
-        .collect();
+    let of_role = |(role, roots): &(Role, &'static [&'static str])| {
+        let role = *role;
+        roots.iter().map(move |root| (role, *root))
+    };
+    let asked: Vec<_> = ROOTS.iter().flat_map(of_role).collect();
     for host in &bench.hosts {
-        let judged = bench.judged(host.base.name.clone(), host, &roots);
+        let judged = bench.judged(host.base.name.clone(), host, &asked);
         assert_eq!(report(std::slice::from_ref(&judged)), [""; 0]);
         assert_eq!(judged.outcome, Ok(Outcome::Same), "{}", judged.title);
     }

@@ -13,7 +13,7 @@ use pgbundle::repo::deb822::stanzas;
 use pgbundle::repo::version::DebVersion;
 
 use crate::chance::{self, Chance};
-use crate::lock::{MachineMirror, profile, say};
+use crate::lock::{MachineMirror, profile, say, texts};
 use crate::support::source;
 
 /// What is hard in a version: its characters (deb-version(7)), some more often,
@@ -109,9 +109,10 @@ fn pair(real: &[String], chance: &mut Chance) -> (String, String) {
 /// Every version that the machine's indexes name, those in relations too.
 fn real_versions() -> Result<Vec<String>, String> {
     let profile = profile();
+    let indexes = MachineMirror::new(&profile)?.read(&profile);
     let mut versions = Vec::new();
-    for index in MachineMirror::new(&profile)?.read(&profile) {
-        for stanza in index.packages.iter().flat_map(|text| stanzas(text)) {
+    for text in texts(&indexes) {
+        for stanza in stanzas(text) {
             versions.extend(stanza.field("Version").map(str::to_owned));
             let needs = stanza.field("Depends").unwrap_or_default();
             let bounds = needs

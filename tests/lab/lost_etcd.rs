@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use crate::client::Client;
 use crate::command::Failure;
-use crate::failures::{Rows, etcd_is_whole, identity_of_data, leader, lose_etcd, lose_power};
+use crate::failures::{
+    Rows, etcd_is_whole, identity_of_data, leader, lose_etcd, lose_power, lose_seed,
+};
 use crate::host::Host;
 use crate::lab::{Lab, wait_until};
 use crate::stream::{Stream, nothing_is_lost};
@@ -15,7 +17,8 @@ use crate::waiting::wait_standbys;
 const SOON: Duration = Duration::from_secs(60);
 const VERB: &str = "pgbundle-node allow-new-etcd ";
 
-/// Power is cut under a stream of writes, and etcd's data is gone from every disk.
+/// Power is cut under a stream of writes, and etcd's data is gone from every disk. So are the
+/// seeds, which nobody needs after the first boot.
 pub fn etcd_is_lost_on_all(lab: &mut Lab, client: &Client, rows: &mut Rows) -> Result<(), Failure> {
     let names: Vec<String> = lab.hosts().iter().map(|host| host.name.clone()).collect();
     let before = data_of_all(lab)?;
@@ -28,6 +31,7 @@ pub fn etcd_is_lost_on_all(lab: &mut Lab, client: &Client, rows: &mut Rows) -> R
     rows.extend(stream.end().iter().map(|row| row.number));
     for name in &names {
         lose_etcd(lab.host(name))?;
+        lose_seed(lab.host(name))?;
         lab.set_cable(name, true)?;
     }
     lab.boot_all()?;
@@ -56,9 +60,11 @@ fn nothing_begins(lab: &Lab, client: &Client) -> Result<(), Failure> {
         wait_until(&what, SOON, || words_of(host))?;
         let what = format!("{}: the console says so, too", host.name);
         wait_until(&what, SOON, || {
-            let console = host.console().replace("\npgbundle-node: health:   ", " ");
+            // A console's lines are folded.
+            let console = host.console().replace('\r', "");
+            let console = console.replace("\npgbundle-node: health:   ", " ");
             let is_said = console.contains("the cluster's data was on this host");
-            is_said
+            (is_said && console.contains(VERB))
                 .then_some(())
                 .ok_or_else(|| Failure::from("not yet"))
         })?;

@@ -6,6 +6,7 @@
 //! has no permanent one, and that is what netplan 0.106 matches.)
 
 use std::fs::{self, File};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::thread;
 
