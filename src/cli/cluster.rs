@@ -25,8 +25,15 @@ pub fn library(mut folders: Vec<PathBuf>) -> Result<Library, Failure> {
 pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Failure> {
     let path = arguments.cluster.display().to_string();
     let which = "`pgbundle init` writes one; `--cluster FILE` names another";
-    let text = text::read(&arguments.cluster, text::SMALL)
-        .map_err(|error| Failure::file("read the spec", &arguments.cluster, &error).hint(which))?;
+    let text = text::read(&arguments.cluster, text::SMALL).map_err(|error| {
+        let is_encoded = error.kind() == std::io::ErrorKind::InvalidData;
+        let advice = if is_encoded {
+            "save it as UTF-8"
+        } else {
+            which
+        };
+        Failure::file("read the spec", &arguments.cluster, &error).hint(advice)
+    })?;
     if text.trim().is_empty() {
         return Err(Failure::input(format!("the spec {path} is empty")).hint(which));
     }

@@ -213,7 +213,7 @@ fn a_key_that_is_none_is_named() {
     ");
     insta::assert_snapshot!(verify(BUNDLE), @"
     exit code 2
-    error: cannot read the key dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: it is no text in UTF-8: save it as such
+    error: cannot read the key dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: it is no text in UTF-8
     hint: name the `signer.pub` of the cluster's secrets folder, or a copy of it that you trust
     ");
 }

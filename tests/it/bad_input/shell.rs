@@ -126,8 +126,8 @@ fn a_spec_in_another_encoding_is_no_text() {
     let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain(utf16).collect();
     insta::assert_snapshot!(spec_of(&utf16), @"
     exit code 2
-    error: cannot read the spec cluster.toml: it is no text in UTF-8: save it as such
-    hint: `pgbundle init` writes one; `--cluster FILE` names another
+    error: cannot read the spec cluster.toml: it is no text in UTF-8
+    hint: save it as UTF-8
     ");
 }
 
