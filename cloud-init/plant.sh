@@ -9,6 +9,9 @@ seed=/var/lib/pgbundle/seed
 unit=/etc/systemd/system/pgbundle.service
 mkdir -p /var/lib/pgbundle "$seed"
 chmod 0700 /var/lib/pgbundle "$seed"
+# What cloud-init does once it calls done before it is on the disk: until the
+# node program has seen this host through, each boot is the first.
+[ -e "$seed/settled" ] || rm -rf /var/lib/cloud/data/instance-id /var/lib/cloud/instance/sem
 if [ "$(cat "$seed/planted" 2>/dev/null)" != {{ digest }} ]; then
 base64 -d <<'END' | gzip -d >"$seed/identity.json.new"
 {{ identity }}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::report::Failure;
+use super::text;
 use super::ui::Ui;
 use crate::base::atomic::write_file;
 use crate::repo::base::capture_from_status;
@@ -57,8 +58,11 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         .status
         .clone()
         .unwrap_or_else(|| arguments.root.join("var/lib/dpkg/status"));
-    let status = std::fs::read_to_string(&path)
-        .map_err(|error| Failure::file("read the package list", &path, &error))?;
+    let status = text::read(&path, text::LARGE).map_err(|error| {
+        Failure::file("read the package list", &path, &error).hint(
+            "name the root folder of a Debian-like system with `--root`, or a copy of its /var/lib/dpkg/status with `--status`",
+        )
+    })?;
     let list = capture_from_status(&status, &arguments.about);
     let packages = list
         .lines()

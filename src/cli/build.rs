@@ -9,7 +9,7 @@ use super::locking::Locking;
 use super::places::{MirrorArguments, SecretsArguments, StoreArguments};
 use super::report::{Failure, Kind};
 use super::ui::{Ui, human_size};
-use super::{ClusterArguments, cluster, fetching, lock, moment};
+use super::{ClusterArguments, cluster, fetching, lock, moment, proving};
 use crate::build::{self, BuildError, Inputs, Made, MadeFile};
 use crate::identity::folder::FolderError;
 use crate::identity::random::Kernel;
@@ -67,6 +67,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         plan.profile.title,
         plan.architecture
     ));
+    let date = moment::fixed()?;
     let target = target(&arguments.out, &plan);
     is_writable(&target)?;
     let store = arguments.store.open()?;
@@ -88,12 +89,16 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
     let secrets = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);
+    let proved = proving::prove_once(&locking, locked, &blobs, &secrets)?;
     let mut identities = identities(&secrets, &plan, ui)?;
+    if let Some(lock) = proved {
+        identities.note_proof(lock)?;
+    }
     let inputs = Inputs {
         locked,
         blobs: &blobs,
         node_program,
-        date: moment::fixed()?.unwrap_or(found.date),
+        date: date.unwrap_or(found.date),
         media: arguments.media,
     };
     let composed = build::compose(&inputs, &mut identities)?;
@@ -172,10 +177,10 @@ fn node_program(arguments: &Arguments, store: &Store) -> Result<Blob, Failure> {
             .hint("`make node` builds it; `--node-program FILE` names it")
     })?;
     if !bytes.starts_with(b"\x7fELF") {
-        return Err(Failure::input(format!(
-            "{} is not a program (no ELF file)",
-            path.display()
-        )));
+        let message = format!("{} is not a program (no ELF file)", path.display());
+        return Err(Failure::input(message).hint(
+            "name the static `pgbundle-node` that `make node` builds: `--node-program FILE`",
+        ));
     }
     store
         .put(&bytes)

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::ClusterArguments;
 use super::report::Failure;
+use super::{ClusterArguments, text};
 use crate::base::Role;
 use crate::document::Fault;
 use crate::library::Library;
@@ -12,18 +12,24 @@ use crate::profile::Profile;
 use crate::spec::{self, Spec};
 
 /// The library: the folders that were named, the working directory, the program itself.
-pub fn library(mut folders: Vec<PathBuf>) -> Library {
+pub fn library(mut folders: Vec<PathBuf>) -> Result<Library, Failure> {
+    if let Some(none) = folders.iter().find(|folder| !folder.is_dir()) {
+        let message = format!("the library {} is no folder", none.display());
+        return Err(Failure::input(message).hint("name one that is: `--library DIR`"));
+    }
     folders.push(PathBuf::from("."));
-    Library::new(folders)
+    Ok(Library::new(folders))
 }
 
 /// Reads the spec and joins it with its profile.
 pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Failure> {
     let path = arguments.cluster.display().to_string();
-    let text = std::fs::read_to_string(&arguments.cluster).map_err(|error| {
-        Failure::file("read the spec", &arguments.cluster, &error)
-            .hint("`pgbundle init` writes one; `--cluster FILE` names another")
-    })?;
+    let which = "`pgbundle init` writes one; `--cluster FILE` names another";
+    let text = text::read(&arguments.cluster, text::SMALL)
+        .map_err(|error| Failure::file("read the spec", &arguments.cluster, &error).hint(which))?;
+    if text.trim().is_empty() {
+        return Err(Failure::input(format!("the spec {path} is empty")).hint(which));
+    }
     let spec =
         spec::parse(&text).map_err(|faults| Failure::document(path.as_str(), &text, faults))?;
     let places = spec.places.clone();

@@ -6,7 +6,7 @@ use super::locking::Locking;
 use super::places::{MirrorArguments, StoreArguments};
 use super::report::Failure;
 use super::ui::Ui;
-use super::{ClusterArguments, cluster, fetching, lock};
+use super::{ClusterArguments, cluster, fetching, lock, proving};
 use crate::library::Library;
 
 /// Bring every file that the lock names into the store
@@ -40,6 +40,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         .cover(&plan, &locking.bases)
         .map_err(|gaps| locking.stale(&gaps))?;
     let blobs = fetching::fetch(&locking, locked, false)?;
+    proving::prove(&locking, locked, &blobs)?;
     ui.say(format!(
         "done     {} files are in the store and match their digests",
         blobs.len()

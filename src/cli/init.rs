@@ -28,6 +28,10 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
             path.display()
         ))
         .hint("name another file: `pgbundle init other.toml`"),
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => Failure::input(
+            format!("cannot write {}: its folder is not there", path.display()),
+        )
+        .hint("make the folder first, or name another file"),
         _ => Failure::file("write", path, &error),
     })?;
     file.write_all(TEMPLATE.as_bytes()).map_err(|error| {

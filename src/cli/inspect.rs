@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::report::Failure;
+use super::text;
 use super::ui::{Ui, human_size};
 use super::verify::WHAT_TO_NAME;
 use crate::archive::untar::{self, Limits, UntarError};
@@ -62,7 +63,7 @@ fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, F
 
 fn of_release(folder: &Path) -> Result<String, Failure> {
     let path = folder.join("manifest.json");
-    std::fs::read_to_string(&path)
+    text::read(&path, text::LARGE)
         .map_err(|error| Failure::file("read", &path, &error).hint(WHAT_TO_NAME))
 }
 

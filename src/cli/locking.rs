@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
 use super::report::{Failure, Kind};
+use super::text::{LARGE, read as read_text};
 use super::ui::Ui;
 use super::{ClusterArguments, moment};
 use crate::base::Sha256;
@@ -51,6 +52,15 @@ impl<'a> Locking<'a> {
         store: &'a Store,
         ui: &'a Ui,
     ) -> Result<Self, Failure> {
+        let sources: Vec<_> = plan.profile.sources.iter().map(|s| s.id.as_str()).collect();
+        if let Some(unknown) = mirrors.unknown(&sources) {
+            let profile = &plan.profile.name;
+            return Err(Failure::input(format!(
+                "`--mirror {unknown}=…`: profile `{profile}` has no source `{unknown}`; it has `{}`",
+                sources.join("`, `")
+            ))
+            .hint("write the name of a source before the address"));
+        }
         Ok(Self {
             bases: mirror::bases(&plan.spec, &plan.profile, library)?,
             plan,
@@ -70,7 +80,7 @@ impl<'a> Locking<'a> {
     /// The lock on the disk, if there is one.
     pub fn read(&self) -> Result<Option<Lock>, Failure> {
         let path = self.path();
-        match std::fs::read_to_string(&path) {
+        match read_text(&path, LARGE) {
             Ok(found) => text::read(&found).map(Some).map_err(|error| {
                 let fault = error.fault(&found);
                 Failure::document(path.display().to_string(), &found, vec![fault])

@@ -38,7 +38,10 @@ pub fn client(arguments: &MirrorArguments) -> Result<Client, Failure> {
         stall: Duration::from_secs(arguments.stall.into()),
         ..Options::default()
     };
-    Client::new(options).map_err(|error| Failure::input(error.to_string()))
+    Client::new(options).map_err(|error| {
+        Failure::input(error.to_string())
+            .hint("name a file of CA certificates in PEM: `--ca-file FILE`")
+    })
 }
 
 /// The bases that a spec wants its closure proved on; all of the profile's where it names none.

@@ -19,8 +19,10 @@ mod moment;
 mod places;
 mod plan;
 mod profiles;
+mod proving;
 mod report;
 mod store;
+mod text;
 mod ui;
 mod verify;
 
@@ -121,7 +123,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
-    let library = cluster::library(arguments.library);
+    let library = cluster::library(arguments.library)?;
     match arguments.verb {
         Verb::Init(arguments) => init::run(&arguments, ui),
         Verb::Plan(arguments) => plan::run(&arguments, &library, ui),

@@ -15,7 +15,10 @@ pub fn fixed() -> Result<Option<Epoch>, Failure> {
         .and_then(|text| text.parse().ok())
         .and_then(|seconds| Epoch::from_seconds(seconds).ok())
         .map(Some)
-        .ok_or_else(|| Failure::input("SOURCE_DATE_EPOCH is not a number of seconds since 1970"))
+        .ok_or_else(|| {
+            Failure::input("SOURCE_DATE_EPOCH is not a number of seconds since 1970")
+                .hint("unset it, or set it to such a number: `date +%s` prints one")
+        })
 }
 
 /// The moment at which signatures, keys and certificates are judged and issued:

@@ -1,14 +1,16 @@
 //! Where files come from and are kept: the flags that several verbs share.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::report::Failure;
+use super::text;
 use crate::base::ClusterName;
 use crate::document::{Document, Faults};
-use crate::store::{self, Store};
+use crate::store::{self, Store, StoreError};
 
 /// The store of blobs.
 #[derive(Debug, Clone, Args)]
@@ -27,7 +29,13 @@ impl StoreArguments {
             Failure::input("neither XDG_CACHE_HOME nor HOME says where the store is")
                 .hint("name it: `--store DIR`")
         })?;
-        Store::at(folder).map_err(|error| Failure::world(error.to_string()))
+        Store::at(folder).map_err(|error| match &error {
+            StoreError::Io { source, .. } if source.kind() == ErrorKind::NotADirectory => {
+                Failure::input(error.to_string()).hint("name a folder: `--store DIR`")
+            }
+            _ => Failure::world(error.to_string())
+                .hint("see to its rights and its disk, or name another: `--store DIR`"),
+        })
     }
 }
 
@@ -80,6 +88,12 @@ fn mirror(text: &str) -> Result<(String, String), String> {
 }
 
 impl MirrorArguments {
+    /// The first source that a flag names and that is not among these.
+    pub fn unknown<'m>(&'m self, sources: &[&str]) -> Option<&'m str> {
+        let mut named = self.mirror.iter().map(|(source, _)| source.as_str());
+        named.find(|source| !sources.contains(source))
+    }
+
     /// Mirrors that the operator named, by source: flags first, then the file.
     pub fn named(&self) -> Result<BTreeMap<String, Vec<String>>, Failure> {
         let mut named: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -100,8 +114,10 @@ impl MirrorArguments {
             (None, Some(path)) if path.exists() => path,
             _ => return Ok(Vec::new()),
         };
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| Failure::file("read the mirrors in", &path, &error))?;
+        let text = text::read(&path, text::SMALL).map_err(|error| {
+            Failure::file("read the mirrors in", &path, &error)
+                .hint("name a TOML file with a list of addresses a source: `--mirrors FILE`")
+        })?;
         let document = |faults| Failure::document(path.display().to_string(), &text, faults);
         let parsed = Document::parse(&text).map_err(document)?;
         let faults = Faults::default();

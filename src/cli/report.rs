@@ -7,6 +7,8 @@ use std::process::ExitCode;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use rustix::io::Errno;
+
 use crate::document::Fault;
 use crate::library::LibraryError;
 
@@ -20,6 +22,9 @@ pub enum Kind {
     /// The disk, the network, another program.
     World,
 }
+
+/// More than this of one document is read by nobody.
+const MOST_FAULTS: usize = 20;
 
 /// Something failed.
 #[derive(Debug)]
@@ -65,10 +70,13 @@ impl Failure {
             ErrorKind::NotADirectory => "a part of its path is no folder".to_owned(),
             // What `read_to_string` says of bytes that are no UTF-8.
             ErrorKind::InvalidData => "it is no text in UTF-8".to_owned(),
+            ErrorKind::FileTooLarge => "it is far too large to be one".to_owned(),
             _ => error.to_string(),
         };
         let kind = match error.kind() {
+            _ if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Kind::Input,
             ErrorKind::NotFound
+            | ErrorKind::FileTooLarge
             | ErrorKind::IsADirectory
             | ErrorKind::NotADirectory
             | ErrorKind::InvalidData
@@ -87,25 +95,34 @@ impl Failure {
             text: text.to_owned(),
             fault,
         };
+        let rest = faults.len().saturating_sub(MOST_FAULTS);
+        let mut parts: Vec<_> = faults.into_iter().take(MOST_FAULTS).map(part).collect();
+        if rest > 0 {
+            parts.push(Part::plain(format!("{path} has {rest} more faults")));
+        }
         Self {
             kind: Kind::Input,
-            parts: faults.into_iter().map(part).collect(),
+            parts,
         }
     }
 
     /// The same failure, with the text of a document underlined that brought it about.
     pub fn at(mut self, path: &str, text: &str, span: std::ops::Range<usize>) -> Self {
-        if let Some(Part::Plain { message, hint }) = self.parts.pop() {
-            self.parts.push(Part::Document {
-                path: path.to_owned(),
-                text: text.to_owned(),
-                fault: Fault {
-                    message,
-                    span: Some(span),
+        for part in &mut self.parts {
+            // What is about another document has its place already.
+            if let Part::Plain { message, hint } = part {
+                let fault = Fault {
+                    message: std::mem::take(message),
+                    span: Some(span.clone()),
                     label: String::new(),
-                    hint,
-                },
-            });
+                    hint: hint.take(),
+                };
+                *part = Part::Document {
+                    path: path.to_owned(),
+                    text: text.to_owned(),
+                    fault,
+                };
+            }
         }
         self
     }

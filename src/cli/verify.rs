@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::report::Failure;
+use super::text;
 use super::ui::Ui;
 use crate::base::Sha256;
 use crate::bundle::manifest::Release;
@@ -79,7 +80,7 @@ fn signer(arguments: &Arguments, is_folder: bool) -> Result<(PublicKey, bool), F
                 .hint("name the operator's key: `--signer signer.pub`"));
         }
     };
-    let pem = std::fs::read_to_string(&path)
+    let pem = text::read(&path, text::SMALL)
         .map_err(|error| Failure::file("read the key", &path, &error).hint(WHICH_KEY))?;
     let key = PublicKey::from_pem(&path.display().to_string(), &pem)
         .map_err(|error| Failure::input(error.to_string()).hint(WHICH_KEY))?;

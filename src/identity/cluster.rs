@@ -29,6 +29,9 @@ pub(super) struct ClusterRecord {
     /// Every node that keys were ever made for.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     nodes: BTreeSet<NodeName>,
+    /// Digest of the lock that was last proved against its signed indexes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved: Option<Sha256>,
 }
 
 impl ClusterRecord {
@@ -44,7 +47,8 @@ impl ClusterRecord {
         }
     }
 
-    fn open(folder: &Folder, cluster: &ClusterName) -> Result<Option<Self>, IdentityError> {
+    /// Reads the record; none where there is none yet.
+    pub fn open(folder: &Folder, cluster: &ClusterName) -> Result<Option<Self>, IdentityError> {
         let Some(text) = folder.read(NAME)? else {
             return Ok(None);
         };
@@ -89,6 +93,7 @@ impl ClusterRecord {
             generation: 0,
             content: None,
             nodes: BTreeSet::new(),
+            proved: None,
         };
         record.store(folder)?;
         Ok(record)

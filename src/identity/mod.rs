@@ -43,7 +43,7 @@ use passwords::Passwords;
 use random::{NoRandom, Random, draw};
 use x509::Fields;
 
-use crate::base::{Epoch, NodeName, Role, Secret, Sha256};
+use crate::base::{ClusterName, Epoch, NodeName, Role, Secret, Sha256};
 use crate::bundle::sign::SigningKey;
 use crate::plan::Plan;
 use crate::spec::Node;
@@ -129,6 +129,16 @@ impl Identities {
         Ok(self.cluster.generation)
     }
 
+    /// Remembers that the lock of this digest was proved.
+    pub fn note_proof(&mut self, lock: Sha256) -> Result<(), IdentityError> {
+        let _locked = self.folder.lock()?;
+        self.cluster.read_again(&self.folder)?;
+        if self.cluster.proved.replace(lock) != Some(lock) {
+            self.cluster.store(&self.folder)?;
+        }
+        Ok(())
+    }
+
     /// The set of CAs that nodes trust, PEM.
     pub fn ca_pem(&self) -> &str {
         &self.ca_pem
@@ -162,6 +172,12 @@ impl Identities {
         own.map(|(_, pair)| pair.expires)
             .fold(self.ca_expires, Epoch::min)
     }
+}
+
+/// Digest of the lock that was last proved for the cluster with these secrets, if any was.
+pub fn proved_lock(folder: &Path, cluster: &ClusterName) -> Option<Sha256> {
+    let folder = Folder::open(folder).ok()?;
+    ClusterRecord::open(&folder, cluster).ok()??.proved
 }
 
 /// A node that joins is given keys; one that had some is not given others in silence.

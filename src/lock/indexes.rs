@@ -24,16 +24,18 @@ pub fn read(
     at: Epoch,
     passed_over: &dyn Fn(&str, &IndexError),
 ) -> Result<Vec<VerifiedIndex>, SourceError> {
-    let folders: Vec<_> = keys.into_iter().chain(FOLDERS.map(PathBuf::from)).collect();
-    let pinned: Vec<_> = profile
-        .sources
-        .iter()
-        .flat_map(|s| s.keys.clone())
-        .collect();
-    let keyring = Keyring::find(&folders, &pinned);
+    let keyring = keyring(profile, keys);
     let mut indexes = Vec::new();
     for source in &profile.sources {
         indexes.extend(mirrors.read(source, transport, &keyring, architecture, at, passed_over)?);
     }
     Ok(indexes)
+}
+
+/// The certificates that the sources of `profile` pin: in `keys` first, then
+/// where distributions keep theirs.
+pub fn keyring(profile: &Profile, keys: Option<PathBuf>) -> Keyring {
+    let folders: Vec<_> = keys.into_iter().chain(FOLDERS.map(PathBuf::from)).collect();
+    let pinned = profile.sources.iter().flat_map(|s| s.keys.clone());
+    Keyring::find(&folders, &pinned.collect::<Vec<_>>())
 }

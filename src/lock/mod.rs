@@ -3,7 +3,7 @@
 //! ```text
 //! indexes::read ─► Vec<VerifiedIndex> ─┐
 //! Plan, base lists, plain files ───────┴─► pin::make ─► Lock ─► text::write
-//!                                   text::read ─► Lock ─► cover ─► LockedPlan
+//!                                   text::read ─► Lock ─► cover ─► LockedPlan ─► prove
 //! ```
 //!
 //! Only [`indexes`] reaches for the world; all else is pure, so the same
@@ -12,6 +12,7 @@
 pub mod cover;
 pub mod indexes;
 pub mod pin;
+pub mod prove;
 pub mod request;
 pub mod text;
 

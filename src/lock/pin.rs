@@ -13,7 +13,7 @@ use crate::repo::package::PackageError;
 use crate::solve::SolveError;
 
 pub mod close;
-mod row;
+pub(super) mod row;
 pub use row::RowError;
 
 /// A lock cannot be made.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::clock;
 use super::durable::{self, Rights};
 use super::host::{Host, require_json};
 use super::narrator::{Narrator, Wait};
@@ -89,7 +90,7 @@ pub fn bring_all(
 ) -> Result<(), Stop> {
     space::for_bundles(host, identity)?;
     durable::folder(&host.state("bundles"), Rights::own(0o755))?;
-    let (begun, since) = (Instant::now(), host.now());
+    let begun = Instant::now();
     let mut pause = Duration::from_millis(500);
     loop {
         let mut waits = Vec::new();
@@ -102,8 +103,8 @@ pub fn bring_all(
                 Some(places) => waits.push(Wait {
                     what: format!("the {} bundle ({})", pinned.role, pinned.file.path),
                     of: places,
-                    since,
-                    remedy: "attach the medium or let a source serve it; it is looked for again every few seconds".to_owned(),
+                    since: host.now(),
+                    remedy: remedy(host, identity),
                 }),
             }
         }
@@ -119,10 +120,23 @@ pub fn bring_all(
     }
 }
 
+/// An `https` source is refused by a wrong clock, in words that do not say so.
+fn remedy(host: &Host, identity: &Identity) -> String {
+    let look =
+        "attach the medium or let a source serve it; it is looked for again every few seconds";
+    match clock::out_of_bounds(host.now(), identity) {
+        Some(reason) => format!("{look}; this host: {reason}"),
+        None => look.to_owned(),
+    }
+}
+
 fn still_missing(waits: &[Wait]) -> String {
-    let lines = waits
-        .iter()
-        .map(|wait| format!("{} came from none of: {}", wait.what, wait.of));
+    let lines = waits.iter().map(|wait| {
+        format!(
+            "{} came from none of: {}: {}",
+            wait.what, wait.of, wait.remedy
+        )
+    });
     lines.collect::<Vec<_>>().join("\n")
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::anew;
 use super::clock;
 use super::etcd_start;
 use super::health;
@@ -15,6 +16,7 @@ use super::status;
 use super::steps;
 use super::stop::Stop;
 use super::system::System;
+use super::unfinished;
 use super::up;
 use super::verify;
 
@@ -31,12 +33,15 @@ For operators:
   verify                   compare bundles, files and packages with what was installed
   allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
   accept-clock             take this host's clock as right until the next boot, whatever peers say
+  allow-new-etcd CLUSTER   etcd's data is lost: let etcd begin again here, once, and this
+                           node's PostgreSQL lead with the data that it has
 
 For units and services:
   clock                    return once the clock is in step (pgbundle-clock.service)
   etcd-start               decide how etcd starts (root, before etcd)
   initdb --scope=… --datadir=…   Patroni's bootstrap method
-  mark-data                remember that PostgreSQL's data is here (before Patroni)
+  finish-bootstrap COMMAND…      Patroni's last command of a bootstrap
+  mark-data                put right what a cut left of PostgreSQL's data (before Patroni)
   probe ADDRESS:PORT       exit 0 when the port accepts a connection within a second
 
 Exit codes: 0 done, 1 the answer is no, 2 your input, 3 the world (disk, network,
@@ -62,11 +67,15 @@ pub enum Command {
     AcceptClock,
     /// Wait until the clock is in step.
     Clock,
+    /// Let etcd begin again over the intact data of the cluster named.
+    AllowNewEtcd(String),
     /// Decide how etcd starts.
     EtcdStart,
     /// Be Patroni's bootstrap method for this data folder.
     Initdb(Option<String>),
-    /// Remember PostgreSQL's data.
+    /// Run Patroni's last command of a bootstrap and remember that it was run.
+    FinishBootstrap(Vec<String>),
+    /// Put right and remember PostgreSQL's data.
     MarkData,
     /// Try a port.
     Probe(String),
@@ -98,8 +107,12 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
         ["accept-clock"] => Command::AcceptClock,
         ["clock"] => Command::Clock,
+        ["allow-new-etcd", cluster] => Command::AllowNewEtcd((*cluster).to_owned()),
         ["etcd-start"] => Command::EtcdStart,
         ["initdb", options @ ..] => Command::Initdb(data_folder(options)),
+        ["finish-bootstrap", words @ ..] if !words.is_empty() => {
+            Command::FinishBootstrap(words.iter().map(|&word| word.to_owned()).collect())
+        }
         ["mark-data"] => Command::MarkData,
         ["probe", address] => Command::Probe((*address).to_owned()),
         [] => return Err(Misunderstood("no command was given".to_owned())),
@@ -149,6 +162,7 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
         Command::AcceptClock => clock::accept(host)?,
         Command::Clock => clock::gate::hold(host),
+        Command::AllowNewEtcd(cluster) => show(&anew::allow(host, &cluster)?),
         Command::EtcdStart => {
             let start = etcd_start::prepare(host)?;
             show(&format!(
@@ -157,7 +171,11 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
             ));
         }
         Command::Initdb(data) => initdb::bootstrap(host, data.as_deref())?,
-        Command::MarkData => show(&format!("{}\n", initdb::mark(host)?)),
+        Command::FinishBootstrap(command) => initdb::finish(host, &command)?,
+        Command::MarkData => {
+            show(&format!("{}\n", unfinished::mark(host)?));
+            anew::wait_for_history(host)?;
+        }
         Command::Probe(address) => return Ok(u8::from(!health::accepts(&address))),
     }
     Ok(0)

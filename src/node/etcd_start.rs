@@ -2,71 +2,48 @@
 //!
 //! | my disk | the others | then |
 //! |---|---|---|
-//! | empty | nobody answers | new, with the static list (unless the marker says that data was here) |
-//! | empty | I am listed, without client URLs | I never served: new; existing where `member add` listed me |
+//! | empty | a majority, this host with it, has no data either | new, with the static list |
+//! | empty | fewer answer | waited for; they may have data |
+//! | empty | I am listed without client URLs, by a member that serves, or nobody has any | I never served: new; existing where `member add` listed me |
 //! | empty | I am listed with client URLs, or not at all | removed and added again under a lock, existing |
+//! | empty, but the cluster's data was here | silent | waited for, until the operator lets etcd begin anew |
 //! | mine | of the same cluster, or silent | etcd goes on from its log |
 //! | another's | – | refused |
 //!
 //! The criterion is etcd's own (`isMemberBootstrapped`): a member publishes
 //! its client URLs, by consensus, the first time it serves. A listed member
 //! with an empty disk that did serve must not simply start: it would vote
-//! again on what it had promised, and etcd 3.4 panics on it.
+//! again on what it had promised, and etcd 3.4 panics on it. The list of a
+//! member without a quorum is that of its disk, which may lack the last
+//! entries: it counts only where it shows a cluster that nobody has served yet.
+//!
+//! Silence is no answer. A rebuilt host that is cut off looks to itself as the
+//! first host of a new cluster does, and only others can tell: so a first
+//! start is made by a majority of hosts without data that have met
+//! ([`super::etcd_meeting`]), and nobody starts `new` alone.
 //!
 //! A disk that cannot be read (an I/O error, a file where a folder should be) is
-//! refused: to be lost is for the operator to say.
-//!
-//! A voter is added, not a learner: nobody would be there to promote it, and
-//! it is done only while a majority of the full list is healthy without it.
-//!
-//! # The hole that remains
-//! A host that was rebuilt has no marker, and one that is cut off from all its
-//! peers has no answer. Together they look just as the first boot of a cluster,
-//! so it starts `new` and waits for a quorum that it cannot make alone. If its
-//! peers' data is there when the network returns, the cluster id is the same
-//! (etcd derives it from token and static list) and it joins with a vote that it may
-//! have given before. Nothing on such a host could tell; the operator can: a
-//! rebuilt host is switched on only where it reaches another member.
+//! refused: to be lost is for the operator to say. Where all members lost
+//! theirs, so is to begin anew ([`super::anew`]).
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use serde::Deserialize;
-
+use super::anew;
 use super::durable::{self, Rights};
-use super::health;
+use super::etcd_meeting::Meeting;
+use super::etcd_members::{Answer, Answers, Members, authority};
 use super::host::{Host, require_json};
 use super::identity;
 use super::marker::{self, Held, Marker};
+use super::reminder::Reminder;
 use super::stop::Stop;
-use super::system::{Answer, Call};
+use super::unit_waits;
 use super::wal::{self, Disk};
-use crate::base::NodePath;
-use crate::bundle::start::{ETCD_START, ETCD_START_ENVIRONMENT, EtcdMember, EtcdStart};
+use crate::bundle::start::{ETCD_START, ETCD_START_ENVIRONMENT, EtcdStart};
 
-const LOCK: &str = "/pgbundle-node/member-change";
-
-#[derive(Clone, Debug, Deserialize)]
-struct Listing {
-    header: Header,
-    members: Vec<Listed>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Header {
-    cluster_id: u64,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Listed {
-    #[serde(rename = "ID")]
-    id: u64,
-    #[serde(default)]
-    name: String,
-    #[serde(rename = "peerURLs", default)]
-    peer_urls: Vec<String>,
-    #[serde(rename = "clientURLs", default)]
-    client_urls: Vec<String>,
-}
+const PAUSE: Duration = Duration::from_millis(300);
+const WANTED: &str = "another member of etcd";
 
 /// How etcd is to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,24 +52,56 @@ pub struct Start {
     pub state: &'static str,
     /// `ETCD_INITIAL_CLUSTER`.
     pub cluster: String,
+    /// Further settings of this one start.
+    pub once: Vec<(&'static str, String)>,
     /// Why, for the journal.
     pub reason: String,
 }
 
 /// Decides, remembers the decision beside the data, and tells etcd's unit.
+///
+/// What stops or delays it is left for `status`.
 pub fn prepare(host: &Host) -> Result<Start, Stop> {
     let settings: EtcdStart = require_json(&host.path(ETCD_START))?;
-    let start = decide(host, &settings)?;
-    let text = format!(
+    let folder = settings.data_directory.under(&host.root);
+    let start = decide(host, &settings).inspect_err(|stop| {
+        if let Err(fault) = say_why(host, &settings, stop) {
+            eprintln!("error: {fault}");
+        }
+    })?;
+    unit_waits::clear(&folder)?;
+    let mut text = format!(
         "ETCD_INITIAL_CLUSTER={}\nETCD_INITIAL_CLUSTER_STATE={}\n",
         start.cluster, start.state
     );
+    for (name, value) in &start.once {
+        text += &format!("{name}={value}\n");
+    }
     durable::write(
         &host.path(ETCD_START_ENVIRONMENT),
         text.as_bytes(),
         Rights::own(0o644),
     )?;
     Ok(start)
+}
+
+fn say_why(host: &Host, settings: &EtcdStart, stop: &Stop) -> Result<(), Stop> {
+    let folder = settings.data_directory.under(&host.root);
+    let reason = stop.reasons().join("; ");
+    if matches!(stop, Stop::Refused(_)) {
+        let remedy = "put right what is named; it is asked again every few seconds";
+        return unit_waits::leave(
+            host,
+            &folder,
+            "etcd's data to be this member's",
+            &reason,
+            remedy,
+        );
+    }
+    let reach = anew::reach(host)?.map_or(String::new(), |reach| format!("; {reach}"));
+    let cluster = identity::stored(host)?.map(|identity| identity.cluster.to_string());
+    let remedy = anew::remedy(cluster.as_deref().unwrap_or("CLUSTER"));
+    unit_waits::leave(host, &folder, WANTED, &format!("{reason}{reach}"), &remedy)
 }
 
 fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {
@@ -104,8 +113,9 @@ fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {
         return Err(Stop::refuse(reason));
     }
     let held = marker::read(&folder)?.map_or(Held::Empty, |marker| marker.state);
-    let cluster = Cluster { host, settings };
-    let answers = cluster.ask_others()?;
+    let cluster = Cluster {
+        members: Members { host, settings },
+    };
     let disk = wal::read(&folder);
     let remembered = if disk == Disk::Empty {
         Held::Beginning
@@ -113,13 +123,20 @@ fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {
         Held::HoldsData
     };
     let start = match disk {
-        Disk::Empty => cluster.start_empty(held, answers.first())?,
-        Disk::Of(owner) => cluster.go_on(owner, answers.first())?,
         Disk::Unreadable(reason) => {
             return Err(Stop::refuse(format!(
                 "etcd's log in `{}` cannot be read ({reason}); nothing was touched: look at the disk, and move the folder away to have this member made anew",
                 folder.display()
             )));
+        }
+        disk if anew::take_allowance(&folder)? => cluster.begin_alone(&disk)?,
+        Disk::Empty => {
+            let is_first = held != Held::HoldsData && !anew::postgres_was_here(host, &mine)?;
+            cluster.start_empty(held, is_first)?
+        }
+        Disk::Of(owner) => {
+            let answers = cluster.members.ask_others()?;
+            cluster.go_on(owner, answers.lists.iter().find(|answer| answer.serves))?
         }
     };
     // A disk that was lost once has held data for ever after.
@@ -137,109 +154,13 @@ fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {
 }
 
 struct Cluster<'a> {
-    host: &'a Host<'a>,
-    settings: &'a EtcdStart,
+    members: Members<'a>,
 }
 
 impl Cluster<'_> {
-    fn me(&self) -> Result<&EtcdMember, Stop> {
-        let name = &self.settings.name;
-        let mine = self
-            .settings
-            .members
-            .iter()
-            .find(|member| member.name == *name);
-        mine.ok_or_else(|| {
-            Stop::Input(format!(
-                "`{ETCD_START}` does not list its own member {name}"
-            ))
-        })
-    }
-
-    fn etcdctl<'w>(&self, endpoint: &str, words: impl IntoIterator<Item = &'w str>) -> Call {
-        let below = |path: &NodePath| path.under(&self.host.root).display().to_string();
-        let mut arguments = vec![
-            format!("--endpoints={endpoint}"),
-            format!("--cacert={}", below(&self.settings.tls.ca)),
-            format!("--cert={}", below(&self.settings.tls.certificate)),
-            format!("--key={}", below(&self.settings.tls.key)),
-            "--dial-timeout=1s".to_owned(),
-            "--command-timeout=3s".to_owned(),
-        ];
-        arguments.extend(words.into_iter().map(str::to_owned));
-        Call::new("etcdctl", arguments)
-            .with("ETCDCTL_API", "3")
-            .within(Duration::from_secs(10))
-    }
-
-    fn list(&self, endpoint: &str) -> Result<Option<Listing>, Stop> {
-        let answer = self
-            .host
-            .system
-            .ask(&self.etcdctl(endpoint, ["member", "list", "-w", "json"]))?;
-        if !answer.succeeded() {
-            return Ok(None);
-        }
-        serde_json::from_str(&answer.output)
-            .map(Some)
-            .map_err(|fault| {
-                Stop::World(format!(
-                    "the member list of {endpoint} cannot be read: {fault}"
-                ))
-            })
-    }
-
-    /// The lists of all others that answer; those with a quorum behind them first.
-    fn ask_others(&self) -> Result<Vec<(String, Listing)>, Stop> {
-        let mut answers = Vec::new();
-        for other in self
-            .settings
-            .members
-            .iter()
-            .filter(|member| member.name != self.settings.name)
-        {
-            // etcdctl takes its whole limit to find a refused port.
-            if !health::accepts(authority(&other.client_url)) {
-                continue;
-            }
-            if let Some(listing) = self.list(&other.client_url)? {
-                // A linearised read first makes the list that follows current.
-                let healthy = self.is_healthy(&other.client_url)?;
-                let listing = if healthy {
-                    self.list(&other.client_url)?.unwrap_or(listing)
-                } else {
-                    listing
-                };
-                answers.push((!healthy, other.client_url.clone(), listing));
-            }
-        }
-        answers.sort_by_key(|(unhealthy, ..)| *unhealthy);
-        let mut ids = answers
-            .iter()
-            .map(|(_, _, listing)| listing.header.cluster_id);
-        let first = ids.next();
-        if ids.any(|id| Some(id) != first) {
-            return Err(Stop::refuse(
-                "the other members are of two different etcd clusters; look at each with `etcdctl member list`",
-            ));
-        }
-        Ok(answers
-            .into_iter()
-            .map(|(_, endpoint, listing)| (endpoint, listing))
-            .collect())
-    }
-
-    fn is_healthy(&self, endpoint: &str) -> Result<bool, Stop> {
-        Ok(health::accepts(authority(endpoint))
-            && self
-                .host
-                .system
-                .ask(&self.etcdctl(endpoint, ["endpoint", "health"]))?
-                .succeeded())
-    }
-
     fn statically(&self, state: &'static str, reason: impl Into<String>) -> Start {
         let members = self
+            .members
             .settings
             .members
             .iter()
@@ -248,14 +169,39 @@ impl Cluster<'_> {
         Start {
             state,
             cluster,
+            once: Vec::new(),
             reason: reason.into(),
         }
     }
 
-    fn go_on(&self, owner: wal::Owner, answer: Option<&(String, Listing)>) -> Result<Start, Stop> {
-        let folder = &self.settings.data_directory;
+    /// By the operator's word: the only member, with what its disk holds. A new
+    /// token where that is nothing, so that an old disk that comes back is seen
+    /// to be of another cluster.
+    fn begin_alone(&self, disk: &Disk) -> Result<Start, Stop> {
+        let me = self.members.me()?;
+        let (name, time) = (&me.name, self.members.host.now().seconds());
+        let (state, once) = match disk {
+            Disk::Empty => (
+                "new",
+                ("ETCD_INITIAL_CLUSTER_TOKEN", format!("{name}-{time}")),
+            ),
+            _ => ("existing", ("ETCD_FORCE_NEW_CLUSTER", "true".to_owned())),
+        };
+        Ok(Start {
+            state,
+            cluster: format!("{name}={}", me.peer_url),
+            once: vec![once],
+            reason: "the operator lets etcd begin again here".to_owned(),
+        })
+    }
+
+    fn go_on(&self, owner: wal::Owner, answer: Option<&Answer>) -> Result<Start, Stop> {
+        let folder = &self.members.settings.data_directory;
         let remedy = "nothing was touched: move the folder away to have this member made anew";
-        if let Some((endpoint, listing)) = answer {
+        if let Some(Answer {
+            endpoint, listing, ..
+        }) = answer
+        {
             let cluster = listing.header.cluster_id;
             if owner.cluster != cluster {
                 return Err(Stop::refuse(format!(
@@ -277,159 +223,85 @@ impl Cluster<'_> {
         Ok(self.statically("existing", "the disk holds this member's log"))
     }
 
-    fn start_empty(&self, held: Held, answer: Option<&(String, Listing)>) -> Result<Start, Stop> {
-        let Some((endpoint, listing)) = answer else {
-            return self.start_in_silence(held);
-        };
-        let me = self.me()?;
-        let listed = listing
-            .members
-            .iter()
-            .find(|member| member.peer_urls.contains(&me.peer_url));
-        match listed {
-            Some(listed) if listed.client_urls.is_empty() && listed.name.is_empty() => {
-                self.join(listing, "listed by `member add`, never started")
+    /// Asks until an answer decides. A host that may be of a first start says
+    /// meanwhile that it has no data.
+    fn start_empty(&self, held: Held, is_first: bool) -> Result<Start, Stop> {
+        let settings = self.members.settings;
+        let (mut meeting, mut reminder) = (None, Reminder::default());
+        loop {
+            let answers = self.members.ask_others()?;
+            if let Some(answer) = answers.lists.first() {
+                return self.start_listed(held, answer);
             }
-            Some(listed) if listed.client_urls.is_empty() && held != Held::HoldsData => {
+            let reason = match too_few(settings.members.len(), &answers) {
+                _ if !is_first => return Err(lost(&answers)),
+                None => {
+                    let met = "a majority of the members has no data and has met";
+                    return Ok(self.statically("new", met));
+                }
+                Some(reason) => reason,
+            };
+            if meeting.is_none() {
+                let address = authority(&self.members.me()?.peer_url);
+                meeting = Some(Meeting::open(self.members.host, address, &settings.tls)?);
+            }
+            if reminder.is_due(&reason, Instant::now()) {
+                eprintln!("etcd is not started yet: {reason}");
+                let folder = settings.data_directory.under(&self.members.host.root);
+                let remedy = "switch on the other members; a host that was rebuilt must reach one that still has its data";
+                unit_waits::leave(self.members.host, &folder, WANTED, &reason, remedy)?;
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn start_listed(&self, held: Held, answer: &Answer) -> Result<Start, Stop> {
+        let me = self.members.me()?;
+        let listed = answer.listing.members.iter().find(|listed| listed.is(me));
+        match listed {
+            Some(listed) if listed.client_urls.is_empty() && listed.name.is_empty() => self
+                .members
+                .join(&answer.listing, "listed by `member add`, never started"),
+            Some(listed)
+                if listed.client_urls.is_empty()
+                    && held != Held::HoldsData
+                    && (answer.serves || answer.listing.is_of_a_beginning()) =>
+            {
                 Ok(self.statically("new", "listed from the beginning, never served"))
             }
-            _ => self.replace(endpoint),
+            _ if answer.serves => self.members.replace(&answer.endpoint),
+            _ => Err(Stop::World(format!(
+                "this member's disk is empty, and {}, which has data, has no quorum that could tell whether it was so from the beginning: waiting for more members",
+                answer.endpoint
+            ))),
         }
-    }
-
-    fn start_in_silence(&self, held: Held) -> Result<Start, Stop> {
-        if held == Held::HoldsData {
-            return Err(Stop::World(
-                "this member's disk is empty but held data before, and no other member answers: waiting for one, since starting anew could undo what the cluster has promised".to_owned(),
-            ));
-        }
-        Ok(self.statically("new", "the disk is empty and no other member answers"))
-    }
-
-    /// Starts with the list as the cluster has it.
-    fn join(&self, listing: &Listing, reason: &str) -> Result<Start, Stop> {
-        let me = self.me()?;
-        let mut pairs = Vec::new();
-        for listed in &listing.members {
-            let mine = listed.peer_urls.contains(&me.peer_url);
-            let name = if mine {
-                self.settings.name.as_str()
-            } else {
-                listed.name.as_str()
-            };
-            if name.is_empty() {
-                let url = listed.peer_urls.join(" ");
-                return Err(Stop::World(format!(
-                    "another member ({url}) was added and has not started yet; waiting for it"
-                )));
-            }
-            pairs.extend(listed.peer_urls.iter().map(|url| format!("{name}={url}")));
-        }
-        pairs.sort();
-        Ok(Start {
-            state: "existing",
-            cluster: pairs.join(","),
-            reason: reason.to_owned(),
-        })
-    }
-
-    /// Takes the member that lost its disk off the list and adds it again.
-    fn replace(&self, endpoint: &str) -> Result<Start, Stop> {
-        let lease = self.take_lock(endpoint)?;
-        let replaced = self.replace_locked(endpoint);
-        let released = self
-            .host
-            .system
-            .run(&self.etcdctl(endpoint, ["lease", "revoke", &lease]));
-        let start = replaced?;
-        released?;
-        Ok(start)
-    }
-
-    fn replace_locked(&self, endpoint: &str) -> Result<Start, Stop> {
-        let me = self.me()?;
-        let listing = self.list_or_fail(endpoint)?;
-        let mine = listing
-            .members
-            .iter()
-            .find(|member| member.peer_urls.contains(&me.peer_url));
-        self.check_quorum(&listing, mine)?;
-        if let Some(mine) = mine {
-            let id = format!("{:x}", mine.id);
-            self.host
-                .system
-                .run(&self.etcdctl(endpoint, ["member", "remove", &id]))?;
-        }
-        let url = format!("--peer-urls={}", me.peer_url);
-        self.host.system.run(&self.etcdctl(
-            endpoint,
-            ["member", "add", self.settings.name.as_str(), &url],
-        ))?;
-        self.join(
-            &self.list_or_fail(endpoint)?,
-            "its disk was lost: removed and added again",
-        )
-    }
-
-    fn list_or_fail(&self, endpoint: &str) -> Result<Listing, Stop> {
-        self.list(endpoint)?
-            .ok_or_else(|| Stop::World(format!("{endpoint} no longer answers")))
-    }
-
-    /// A majority of the full list must be healthy without this member.
-    fn check_quorum(&self, listing: &Listing, mine: Option<&Listed>) -> Result<(), Stop> {
-        let total = listing.members.len() + usize::from(mine.is_none());
-        let mut healthy = 0;
-        for other in listing
-            .members
-            .iter()
-            .filter(|other| mine.is_none_or(|mine| mine.id != other.id))
-        {
-            let Some(url) = other.client_urls.first() else {
-                continue;
-            };
-            healthy += usize::from(self.is_healthy(url)?);
-        }
-        let majority = total / 2 + 1;
-        if healthy >= majority {
-            return Ok(());
-        }
-        Err(Stop::World(format!(
-            "this member's disk is empty and it would be removed and added again, but only {healthy} of {total} members are healthy and {majority} must be: waiting for them"
-        )))
-    }
-
-    /// A key with a lease: it is gone after a minute if this program is cut off.
-    fn take_lock(&self, endpoint: &str) -> Result<String, Stop> {
-        let granted = self
-            .host
-            .system
-            .run(&self.etcdctl(endpoint, ["lease", "grant", "60"]))?;
-        let lease = granted
-            .output
-            .split_whitespace()
-            .nth(1)
-            .unwrap_or_default()
-            .to_owned();
-        let put = format!("put {LOCK} {} --lease={lease}", self.settings.name);
-        let call = self
-            .etcdctl(endpoint, ["txn"])
-            .reading(format!("create(\"{LOCK}\") = \"0\"\n\n{put}\n\n\n"));
-        let answer: Answer = self.host.system.run(&call)?;
-        if answer.output.starts_with("SUCCESS") {
-            return Ok(lease);
-        }
-        self.host
-            .system
-            .run(&self.etcdctl(endpoint, ["lease", "revoke", &lease]))?;
-        Err(Stop::World(format!(
-            "another member is being replaced (etcd key {LOCK}); waiting for it"
-        )))
     }
 }
 
-/// `address:port` of a URL.
-fn authority(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+/// Why a first start cannot be made yet; none where a majority has met.
+fn too_few(total: usize, answers: &Answers) -> Option<String> {
+    let (met, majority) = (answers.blank.len() + 1, total / 2 + 1);
+    (met < majority).then(|| {
+        format!(
+            "{met} of {total} members are known to have no data, {majority} must be; no answer from {}",
+            answers.silent.join(", ")
+        )
+    })
+}
+
+fn lost(answers: &Answers) -> Stop {
+    Stop::World(format!(
+        "this member's disk is empty although the cluster's data was on this host, and no other member of etcd has a list (no data: {}; no answer: {}): \
+         waiting for one, since starting anew could undo what the cluster has promised",
+        in_words(&answers.blank),
+        in_words(&answers.silent)
+    ))
+}
+
+fn in_words(names: &[String]) -> String {
+    if names.is_empty() {
+        "nobody".to_owned()
+    } else {
+        names.join(", ")
+    }
 }

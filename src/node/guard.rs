@@ -183,6 +183,7 @@ mod tests {
             node: "db-1".into(),
             generation,
             state,
+            initialize: None,
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
+use super::anew;
 use super::bundles::RoleBundle;
 use super::clock::heard;
 use super::files::each_service;
@@ -15,6 +16,7 @@ use super::host::{Host, read_json};
 use super::http::{self, Trust};
 use super::initdb;
 use super::narrator::{Narrator, Wait};
+use super::ownerless::Watch;
 use super::services;
 use super::stop::Stop;
 use crate::bundle::assignment::{Health, Service};
@@ -41,7 +43,7 @@ pub fn wait_for(
     patience: Option<Duration>,
     is_chosen: fn(&Service) -> bool,
 ) -> Result<(), Stop> {
-    let begun = Instant::now();
+    let (begun, mut key) = (Instant::now(), Watch::default());
     loop {
         let waits = unanswered(host, bundles, is_chosen)?;
         narrator.waits(waits.clone())?;
@@ -54,6 +56,9 @@ pub fn wait_for(
                 "still {}",
                 still.collect::<Vec<_>>().join("; ")
             )));
+        }
+        if let Some(done) = key.look(host, Instant::now())? {
+            narrator.say(&done);
         }
         thread::sleep(PAUSE);
     }
@@ -78,6 +83,7 @@ pub fn unanswered(
     }
     if !waiting.is_empty() {
         waiting.extend(initdb::held_back(host)?);
+        waiting.extend(anew::held_back(host)?);
     }
     Ok(waiting)
 }

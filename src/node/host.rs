@@ -90,7 +90,7 @@ pub fn parse_json<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<T, S
     serde_json::from_slice(bytes).map_err(|fault| {
         let (line, column) = (fault.line(), fault.column());
         Stop::Input(format!(
-            "`{}` cannot be read: fault at line {line}, column {column}",
+            "`{}` cannot be read: fault at line {line}, column {column}; if it came with the seed, attach that again",
             path.display()
         ))
     })

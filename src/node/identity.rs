@@ -57,11 +57,11 @@ fn judge_generation(stored: &Identity, planted: &Identity) -> Result<Verdict, St
     }
     Err(Stop::refuse(if theirs == mine {
         format!(
-            "the planted identity differs from the stored one but has its generation, {mine}; a newer one needs a higher number"
+            "the planted identity differs from the stored one but has its generation, {mine}; a newer one needs a higher number: give it the seed of one build"
         )
     } else {
         format!(
-            "the planted identity has generation {theirs}, this host has {mine}; an older one is never taken back"
+            "the planted identity has generation {theirs}, this host has {mine}; an older one is never taken back: give it the newest seed"
         )
     }))
 }

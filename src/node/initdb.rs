@@ -2,9 +2,10 @@
 //! ([`super::guard`]), marks the folder, and becomes initdb.
 //!
 //! The marker goes `empty` → `beginning` (before initdb writes a byte) →
-//! `holds-data` (once Patroni serves). What a power cut leaves in between is
-//! told by etcd: Patroni writes the system identifier under its initialise key
-//! after the very last act of a bootstrap.
+//! `formed` (before anybody can be served: [`finish`]) → `holds-data` (once
+//! Patroni serves). With `empty` and `beginning` goes the number of the
+//! initialise key that Patroni holds meanwhile. What a power cut leaves is put
+//! right before Patroni's next start ([`super::unfinished`]).
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -21,21 +22,24 @@ use super::http::{self, Trust};
 use super::marker::{self, Held, Marker};
 use super::narrator::Wait;
 use super::patroni_keys::{self, Initialize};
-use super::postmaster;
 use super::reminder::Reminder;
 use super::stop::Stop;
+use super::unfinished;
 use crate::base::NodePath;
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 
 const LIMIT: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long the last act of a bootstrap waits for etcd.
+const FINISHING: Duration = Duration::from_secs(20);
 
 /// Reads the settings.
 pub fn settings(host: &Host) -> Result<Bootstrap, Stop> {
     require_json(&host.path(BOOTSTRAP))
 }
 
-fn folder(host: &Host, settings: &Bootstrap) -> PathBuf {
+/// The data folder.
+pub(super) fn folder(host: &Host, settings: &Bootstrap) -> PathBuf {
     settings.data_directory.under(&host.root)
 }
 
@@ -49,15 +53,15 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
             settings.data_directory
         )));
     }
-    let marker = wait_for_leave(host, &settings, &folder)?;
-    marker::write(
-        &folder,
-        &Marker {
-            state: Held::Beginning,
-            ..marker
-        },
-        None,
-    )?;
+    let marker = Marker {
+        initialize: held_key(host, &settings)?,
+        ..our_marker(&settings, &folder)?
+    };
+    marker::write(&folder, &marker, None)?;
+    wait_for_leave(host, &settings, &folder)?;
+    still_held(host, &settings, &marker)?;
+    let state = Held::Beginning;
+    marker::write(&folder, &Marker { state, ..marker }, None)?;
     let fault = Command::new(settings.initdb.under(&host.root))
         .arg("-D")
         .arg(&folder)
@@ -69,9 +73,82 @@ pub fn bootstrap(host: &Host, data: Option<&str>) -> Result<(), Stop> {
     )))
 }
 
+/// The initialise key that Patroni has just made, by its number; none where no
+/// etcd is set. Whoever calls this program without holding it is stopped.
+fn held_key(host: &Host, settings: &Bootstrap) -> Result<Option<String>, Stop> {
+    let Some(key) = initialize_key(host, settings)? else {
+        return Ok(None);
+    };
+    match key {
+        Some(key) if !key.is_set() => Ok(Some(key.made().to_owned())),
+        _ => Err(Stop::World(
+            "Patroni does not hold its initialise key; nothing was begun".to_owned(),
+        )),
+    }
+}
+
+fn still_held(host: &Host, settings: &Bootstrap, marker: &Marker) -> Result<(), Stop> {
+    if held_key(host, settings)? == marker.initialize {
+        return Ok(());
+    }
+    Err(Stop::World(
+        "another node holds Patroni's initialise key now; this one does not go on".to_owned(),
+    ))
+}
+
+/// What etcd has under the initialise key; none where no etcd is set.
+pub(super) fn initialize_key(
+    host: &Host,
+    settings: &Bootstrap,
+) -> Result<Option<Option<Initialize>>, Stop> {
+    if settings.etcd.is_empty() || settings.initialize_key.is_empty() {
+        return Ok(None);
+    }
+    let agent = agent(host, settings).map_err(Stop::World)?;
+    Initialize::read(&agent, &settings.etcd, &settings.initialize_key).map(Some)
+}
+
+/// Patroni's last command of a bootstrap: runs `command`, and remembers that
+/// from here on somebody may be served, while the key is still this node's.
+pub fn finish(host: &Host, command: &[String]) -> Result<(), Stop> {
+    let settings = settings(host)?;
+    let folder = folder(host, &settings);
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| Stop::Input("no command was given".to_owned()))?;
+    let world = |why: String| Stop::World(format!("`{program}`: {why}"));
+    let ended = Command::new(program).args(arguments).status();
+    let status = ended.map_err(|fault| world(fault.to_string()))?;
+    if !status.success() {
+        return Err(world(status.to_string()));
+    }
+    let marker = marker::read(&folder)?
+        .filter(|marker| marker.state == Held::Beginning)
+        .ok_or_else(|| {
+            Stop::refuse(format!(
+                "no first start is under way in `{}`",
+                folder.display()
+            ))
+        })?;
+    patiently(|| still_held(host, &settings, &marker))?;
+    let state = Held::Formed;
+    Ok(marker::write(&folder, &Marker { state, ..marker }, None)?)
+}
+
+/// What is undone where etcd has just no leader would have to be done anew.
+fn patiently(mut ask: impl FnMut() -> Result<(), Stop>) -> Result<(), Stop> {
+    let end = Instant::now() + FINISHING;
+    loop {
+        match ask() {
+            Err(Stop::World(_)) if Instant::now() < end => thread::sleep(PAUSE),
+            answered => return answered,
+        }
+    }
+}
+
 /// Asks until the guard lets us pass. A wait may be long, and Patroni may go
 /// meanwhile: its unit ends it alone, and what nobody waits for must not begin.
-fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Marker, Stop> {
+fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<(), Stop> {
     let (patroni, mut reminder) = (getppid(), Reminder::default());
     let allowed = allowance(folder);
     loop {
@@ -79,7 +156,7 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
         if allowed.exists() {
             durable::remove(&allowed)?;
             durable::remove(&note(folder))?;
-            return Ok(marker);
+            return Ok(());
         }
         let verdict = judge(
             &marker,
@@ -89,7 +166,7 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
         let waits = match verdict {
             Verdict::Begin => {
                 durable::remove(&note(folder))?;
-                return Ok(marker);
+                return Ok(());
             }
             Verdict::Refuse(reasons) => {
                 leave_note(folder, &reasons.join("; "))?;
@@ -108,14 +185,9 @@ fn wait_for_leave(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Ma
     }
 }
 
-fn beside(folder: &Path, suffix: &str) -> PathBuf {
-    let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}.{suffix}"))
-}
-
 /// Where the guard says why nothing is begun, for `up` and `status`.
 fn note(folder: &Path) -> PathBuf {
-    beside(folder, "guard.txt")
+    marker::beside(folder, "guard.txt")
 }
 
 fn leave_note(folder: &Path, reasons: &str) -> Result<(), Stop> {
@@ -126,13 +198,16 @@ fn leave_note(folder: &Path, reasons: &str) -> Result<(), Stop> {
     )?)
 }
 
-/// Why the guard lets this node begin no history; none once there is data, or
-/// where the guard was never asked.
+/// Why Patroni is not started, or the guard lets this node begin no history;
+/// none once there is data, or where neither was ever asked.
 pub fn held_back(host: &Host) -> Result<Option<Wait>, Stop> {
     let Some(settings) = read_json::<Bootstrap>(&host.path(BOOTSTRAP))? else {
         return Ok(None);
     };
     let folder = folder(host, &settings);
+    if let Some(wait) = unfinished::held_back(host, &settings, &folder)? {
+        return Ok(Some(wait));
+    }
     if !marker::is_empty(&folder) {
         return Ok(None);
     }
@@ -156,14 +231,16 @@ fn refused(mut reasons: Vec<String>, settings: &Bootstrap) -> Stop {
     Stop::Refused(reasons)
 }
 
-fn remedy(settings: &Bootstrap) -> String {
+/// What the operator can do, and at what price.
+pub(super) fn remedy(settings: &Bootstrap) -> String {
     format!(
         "if there is truly no data left, run `pgbundle-node allow-bootstrap {}` on one node",
         settings.cluster
     )
 }
 
-fn ask_all(host: &Host, settings: &Bootstrap) -> Vec<(String, Said)> {
+/// Asks every other data node.
+pub(super) fn ask_all(host: &Host, settings: &Bootstrap) -> Vec<(String, Said)> {
     let peers = settings.peers.iter();
     peers
         .map(|peer| (peer.name.to_string(), ask(host, settings, peer)))
@@ -205,7 +282,8 @@ fn our_marker(settings: &Bootstrap, folder: &Path) -> Result<Marker, Stop> {
     Ok(marker)
 }
 
-fn agent(host: &Host, settings: &Bootstrap) -> Result<ureq::Agent, String> {
+/// A client that shows this node's certificate.
+pub(super) fn agent(host: &Host, settings: &Bootstrap) -> Result<ureq::Agent, String> {
     let below = |path: &NodePath| path.under(&host.root);
     let (ca, certificate, key) = (
         below(&settings.tls.ca),
@@ -237,8 +315,9 @@ pub fn ask(host: &Host, settings: &Bootstrap, peer: &PatroniPeer) -> Said {
     }
 }
 
-fn allowance(folder: &Path) -> PathBuf {
-    beside(folder, "allow-bootstrap")
+/// Where the operator's override lies.
+pub(super) fn allowance(folder: &Path) -> PathBuf {
+    marker::beside(folder, "allow-bootstrap")
 }
 
 /// The operator's override, for one bootstrap; the cluster's name must be typed.
@@ -256,125 +335,6 @@ pub fn allow(host: &Host, cluster: &str) -> Result<(), Stop> {
         b"allowed by the operator, once\n",
         Rights::own(0o644),
     )?)
-}
-
-/// Before Patroni starts: remembers data that is there, and puts aside what a
-/// bootstrap left that was cut off before its end.
-pub fn mark(host: &Host) -> Result<String, Stop> {
-    let settings = settings(host)?;
-    let folder = folder(host, &settings);
-    let Some(marker) = marker::read(&folder)? else {
-        return if marker::is_empty(&folder) {
-            Err(Stop::World(format!(
-                "`{}` has no marker yet; `pgbundle-node up` writes it",
-                folder.display()
-            )))
-        } else {
-            Err(Stop::refuse(format!(
-                "`{}` holds data that this cluster did not write",
-                folder.display()
-            )))
-        };
-    };
-    if marker.cluster_id != settings.cluster_id {
-        return Err(Stop::refuse(format!(
-            "`{}` belongs to cluster {} ({})",
-            folder.display(),
-            marker.cluster,
-            marker.cluster_id
-        )));
-    }
-    match marker.state {
-        Held::HoldsData => Ok("the folder holds data of this cluster".to_owned()),
-        Held::Empty if folder.join("PG_VERSION").exists() => {
-            marker::write(
-                &folder,
-                &Marker {
-                    state: Held::HoldsData,
-                    ..marker
-                },
-                None,
-            )?;
-            Ok("the folder holds data of this cluster now".to_owned())
-        }
-        Held::Empty => Ok("nothing was ever here".to_owned()),
-        Held::Beginning => finish_or_put_aside(host, &settings, &folder, marker),
-    }
-}
-
-fn finish_or_put_aside(
-    host: &Host,
-    settings: &Bootstrap,
-    folder: &Path,
-    marker: Marker,
-) -> Result<String, Stop> {
-    if settings.etcd.is_empty() || settings.initialize_key.is_empty() {
-        return Ok("a first start was begun here; `etcd` and `initialize_key` are not set, so its end cannot be told".to_owned());
-    }
-    let agent = agent(host, settings).map_err(Stop::World)?;
-    let found = Initialize::read(&agent, &settings.etcd, &settings.initialize_key)?;
-    if found.as_ref().is_some_and(Initialize::is_set) {
-        let state = if folder.join("PG_VERSION").exists() {
-            Held::HoldsData
-        } else {
-            marker.state
-        };
-        marker::write(folder, &Marker { state, ..marker }, None)?;
-        return Ok("the first start was completed".to_owned());
-    }
-    let allowed = allowance(folder);
-    if !allowed.exists() {
-        let said = ask_all(host, settings);
-        leave_to_put_aside(settings, judge(&marker, &remembered(host, settings), &said))?;
-    }
-    if let Some(postmaster) = postmaster::of(folder)? {
-        return Err(Stop::refuse(format!(
-            "a first start was cut off here, but PostgreSQL runs in `{}` (process {postmaster}), which outlived Patroni; nothing was touched: end it with `kill -INT {postmaster}`",
-            folder.display()
-        )));
-    }
-    let aside = put_aside(host, folder)?;
-    if let Some(found) = found {
-        found.remove(&agent)?;
-    }
-    marker::write(
-        folder,
-        &Marker {
-            state: Held::Empty,
-            ..marker
-        },
-        None,
-    )?;
-    Ok(format!(
-        "a first start was cut off before its end: {aside}, and the cluster may begin again"
-    ))
-}
-
-/// The rule before initdb holds here too: after it the folder is gone and the
-/// cluster may begin, so silence is no answer.
-fn leave_to_put_aside(settings: &Bootstrap, verdict: Verdict) -> Result<(), Stop> {
-    let begun = "a first start was cut off here, and what it left stays where it is";
-    match verdict {
-        Verdict::Begin => Ok(()),
-        Verdict::Wait(reasons) => Err(Stop::World(format!(
-            "{begun}: {}; it is asked again; {}",
-            reasons.join("; "),
-            remedy(settings)
-        ))),
-        Verdict::Refuse(mut reasons) => {
-            reasons.insert(0, begun.to_owned());
-            Err(Stop::Refused(reasons))
-        }
-    }
-}
-
-fn put_aside(host: &Host, folder: &Path) -> Result<String, Stop> {
-    if marker::is_empty(folder) {
-        return Ok("nothing was left of it".to_owned());
-    }
-    let aside = beside(folder, &format!("unfinished-{}", host.now().seconds()));
-    durable::rename(folder, &aside)?;
-    Ok(format!("what it left lies in `{}`", aside.display()))
 }
 
 #[cfg(test)]

@@ -27,6 +27,11 @@ pub struct Marker {
     pub generation: u64,
     /// What the folder holds.
     pub state: Held,
+    /// The initialise key that this node holds, or held when it was cut off:
+    /// etcd's number of its making (`create_revision`). Who finds it can tell its
+    /// own key from another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub initialize: Option<String>,
 }
 
 /// What a data folder holds.
@@ -35,8 +40,11 @@ pub struct Marker {
 pub enum Held {
     /// Nothing ever was there.
     Empty,
-    /// A first start was begun here and its end was not seen.
+    /// A first start was begun here. PostgreSQL has served nobody yet.
     Beginning,
+    /// A first start was gone through but for its last act, by which the cluster
+    /// takes it for its own; whether that was done, etcd knows.
+    Formed,
     /// Data of the cluster is or was there.
     HoldsData,
 }
@@ -50,6 +58,7 @@ impl Marker {
             node: identity.node.to_string(),
             generation: identity.generation,
             state,
+            initialize: None,
         }
     }
 
@@ -61,8 +70,13 @@ impl Marker {
 
 /// Where the marker of a data folder lies.
 pub fn path(folder: &Path) -> PathBuf {
+    beside(folder, "pgbundle.json")
+}
+
+/// `<data folder>.<suffix>`.
+pub fn beside(folder: &Path, suffix: &str) -> PathBuf {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
-    folder.with_file_name(format!("{name}.pgbundle.json"))
+    folder.with_file_name(format!("{name}.{suffix}"))
 }
 
 /// Reads the marker of a data folder.

@@ -1,9 +1,13 @@
 //! What the host says of itself: a line a step on the console, and a report
 //! that people and programs can read.
+//!
+//! How long something took is told by a clock that nobody sets: this host's may
+//! be put right by years while it is waited for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -63,7 +67,7 @@ pub struct Wait {
     pub what: String,
     /// Of whom: an address, a unit, a place.
     pub of: String,
-    /// Since when.
+    /// Since when; the narrator puts it right.
     pub since: Epoch,
     /// What somebody can do about it.
     #[serde(default)]
@@ -96,6 +100,10 @@ pub struct Narrator<'a> {
     host: &'a Host<'a>,
     report: Report,
     reminder: Reminder,
+    /// When the step began.
+    begun: Instant,
+    /// When each wait began, by what is waited for.
+    waiting: BTreeMap<String, Instant>,
 }
 
 impl<'a> Narrator<'a> {
@@ -117,6 +125,8 @@ impl<'a> Narrator<'a> {
             host,
             report,
             reminder: Reminder::default(),
+            begun: Instant::now(),
+            waiting: BTreeMap::new(),
         }
     }
 
@@ -136,9 +146,15 @@ impl<'a> Narrator<'a> {
     pub fn begin(&mut self, step: &str) -> Result<(), Stop> {
         self.report.step = step.to_owned();
         self.report.since = self.host.now();
+        self.begun = Instant::now();
         self.report.state = State::Working;
-        self.report.waiting.clear();
+        self.forget_waits();
         self.save()
+    }
+
+    fn forget_waits(&mut self) {
+        self.report.waiting.clear();
+        self.waiting.clear();
     }
 
     /// A text on the console, under the current step's name.
@@ -175,9 +191,9 @@ impl<'a> Narrator<'a> {
             step,
             changed,
             at: self.host.now(),
-            seconds: self.host.seconds_since(self.report.since),
+            seconds: self.begun.elapsed().as_secs(),
         });
-        self.report.waiting.clear();
+        self.forget_waits();
         self.save()
     }
 
@@ -185,18 +201,24 @@ impl<'a> Narrator<'a> {
     /// answer changes, each minute, and when it is over; the report always.
     pub fn waits(&mut self, mut waiting: Vec<Wait>) -> Result<(), Stop> {
         let known = std::mem::take(&mut self.report.waiting);
+        let now = self.host.now();
         for wait in &mut waiting {
-            let before = known.iter().find(|known| known.what == wait.what);
-            wait.since = before.map_or(wait.since, |before| before.since);
+            let begun = self.waiting.entry(wait.what.clone());
+            let elapsed = begun.or_insert_with(Instant::now).elapsed();
+            let told = known.iter().find(|known| known.what == wait.what);
+            wait.since = since(told.map(|told| told.since), now, elapsed);
         }
+        self.report.since = since(Some(self.report.since), now, self.begun.elapsed());
         let is_over = |known: &&Wait| !waiting.iter().any(|wait| wait.what == known.what);
         for wait in known.iter().filter(is_over) {
-            let seconds = self.host.seconds_since(wait.since);
+            let seconds = self.seconds_waited(wait);
             self.say(&format!(
                 "no longer waiting for {} ({seconds} s)",
                 wait.what
             ));
         }
+        self.waiting
+            .retain(|what, _| waiting.iter().any(|wait| wait.what == *what));
         for wait in &waiting {
             if self.reminder.is_due(&wait.to_string(), Instant::now()) {
                 self.announce(wait);
@@ -212,18 +234,23 @@ impl<'a> Narrator<'a> {
         if is_news { self.save() } else { Ok(()) }
     }
 
+    fn seconds_waited(&self, wait: &Wait) -> u64 {
+        let begun = self.waiting.get(&wait.what);
+        begun.map_or(0, |begun| begun.elapsed().as_secs())
+    }
+
     fn announce(&self, wait: &Wait) {
-        let (since, seconds) = (
-            self.host.local(wait.since),
-            self.host.seconds_since(wait.since),
-        );
+        let (since, seconds) = (self.host.local(wait.since), self.seconds_waited(wait));
         self.say(&format!("{wait}, since {since} ({seconds} s)"));
+        if !wait.remedy.is_empty() {
+            self.say(&format!("to do: {}", wait.remedy));
+        }
         notify::status(&format!("{}: {wait}, since {since}", self.report.step));
     }
 
     /// The end: it serves, or it stopped.
     pub fn finish(&mut self, outcome: Result<(), &Stop>) -> Result<(), Stop> {
-        self.report.waiting.clear();
+        self.forget_waits();
         self.report.since = self.host.now();
         match outcome {
             Ok(()) => {
@@ -248,5 +275,53 @@ impl<'a> Narrator<'a> {
         bytes.push(b'\n');
         durable::write(&self.host.state("report.json"), &bytes, Rights::own(0o640))?;
         Ok(())
+    }
+}
+
+/// Since when something lasts, on the clock as it stands now: what was told
+/// before, unless the clock was set meanwhile. It is not another each second.
+fn since(told: Option<Epoch>, now: Epoch, elapsed: Duration) -> Epoch {
+    let elapsed = i64::try_from(elapsed.as_secs()).unwrap_or(0);
+    let since = Epoch::from_seconds(now.seconds() - elapsed).unwrap_or(now);
+    let is_near = |told: &Epoch| (told.seconds() - since.seconds()).abs() <= 2;
+    told.filter(is_near).unwrap_or(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::system::recorded::Recorded;
+
+    #[test]
+    fn a_wait_is_as_long_as_it_was_whatever_the_clock_says() {
+        let at = |seconds: i64| Epoch::from_seconds(1_800_000_000 + seconds).unwrap();
+        let minute = Duration::from_secs(60);
+        assert_eq!(since(None, at(0), Duration::ZERO), at(0));
+        // Told to the second, and not anew for a second that was rounded away.
+        assert_eq!(since(Some(at(0)), at(61), minute), at(0));
+        // Put right by a year, and back by an hour.
+        assert_eq!(since(Some(at(0)), at(31_536_060), minute), at(31_536_000));
+        assert_eq!(since(Some(at(0)), at(-3_540), minute), at(-3_600));
+    }
+
+    #[test]
+    fn what_is_waited_for_on_and_on_is_waited_for_since_the_first_time() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        let mut narrator = Narrator::new(&host);
+        let wait = |of: &str| Wait {
+            what: "the right time".to_owned(),
+            of: of.to_owned(),
+            since: host.now().plus_days(-200),
+            remedy: String::new(),
+        };
+        narrator.waits(vec![wait("this host")]).unwrap();
+        let since = narrator.report().waiting[0].since;
+        assert!((host.now().seconds() - since.seconds()).abs() < 60);
+        narrator.waits(vec![wait("a time server")]).unwrap();
+        assert_eq!(narrator.report().waiting[0].since, since);
+        assert!(narrator.seconds_waited(&wait("")) < 60);
+        narrator.waits(Vec::new()).unwrap();
+        assert!(narrator.waiting.is_empty());
     }
 }

@@ -46,6 +46,7 @@ pub struct Initialize {
     endpoint: String,
     key: String,
     value: String,
+    made: String,
     revision: String,
 }
 
@@ -55,15 +56,14 @@ impl Initialize {
         let key = BASE64.encode(key);
         let asked = ask_one(agent, etcd, &json!({ "key": key }));
         let (endpoint, answer) = asked.map_err(|faults| {
-            Stop::World(format!(
-                "a first start was begun here and no etcd says whether it ended ({faults})"
-            ))
+            Stop::World(format!("no etcd says who begins the cluster ({faults})"))
         })?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(pairs(&answer).first().map(|found| Self {
             endpoint: endpoint.clone(),
             key,
             value: text(&found["value"]),
+            made: text(&found["create_revision"]),
             revision: text(&found["mod_revision"]),
         }))
     }
@@ -71,6 +71,17 @@ impl Initialize {
     /// Whether it holds a system identifier: the bootstrap was finished.
     pub fn is_set(&self) -> bool {
         !self.value.is_empty()
+    }
+
+    /// The system identifier that it holds.
+    pub fn system_identifier(&self) -> Option<u64> {
+        let bytes = BASE64.decode(&self.value).ok()?;
+        String::from_utf8(bytes).ok()?.trim().parse().ok()
+    }
+
+    /// etcd's number of its making: another key of the same name has another.
+    pub fn made(&self) -> &str {
+        &self.made
     }
 
     /// Removes the key unless it has changed since it was read.

@@ -37,6 +37,10 @@ impl Passing {
         }
     }
 
+    fn in_full(&self) -> String {
+        format!("{}: {}", self.text(), self.remedy())
+    }
+
     fn wanted(&self) -> &'static str {
         match self {
             Self::Address(_) => "the node's address",
@@ -73,14 +77,14 @@ pub fn pass(
                 .iter()
                 .any(|fault| matches!(fault, Passing::Address(_)))
         {
-            let all = passing.iter().map(|fault| fault.text().to_owned());
+            let all = passing.iter().map(Passing::in_full);
             return refuse(
                 all.chain(lasting_faults(host, identity, bundles)?)
                     .collect(),
             );
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let texts: Vec<&str> = passing.iter().map(Passing::text).collect();
+            let texts: Vec<String> = passing.iter().map(Passing::in_full).collect();
             return Err(Stop::World(texts.join("; ")));
         }
         let wait = |fault: &Passing| Wait {
@@ -150,7 +154,7 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
     let mut faults = Vec::new();
     if found != *wanted {
         faults.push(format!(
-            "this host runs {} {}, the bundles are for {} {}",
+            "this host runs {} {}, the bundles are for {} {}: install that on it, or build with a profile for what it runs",
             found.id, found.version, wanted.id, wanted.version
         ));
     }
@@ -160,7 +164,7 @@ fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
     let architecture = machine.output.trim();
     if architecture != identity.architecture.as_str() {
         faults.push(format!(
-            "this host is {architecture}, the bundles are for {}",
+            "this host is {architecture}, the bundles are for {}: build with `--architecture`",
             identity.architecture
         ));
     }
@@ -182,7 +186,7 @@ fn port_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop>
         }
         let role = bundle.assignment.role;
         faults.extend(taken.iter().map(|port| {
-            format!("TCP port {port}, which {role} needs, is taken by another program")
+            format!("TCP port {port}, which {role} needs, is taken by another program: stop that, or give {role} another port in the spec")
         }));
     }
     Ok(faults)
@@ -235,10 +239,13 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
         ),
         Err(words) => format!("the packages cannot be installed:\n{words}"),
     };
-    let mut faults: Vec<String> = manager.newer_than(host, bundles)?;
-    faults
-        .iter_mut()
-        .for_each(|newer| *newer = format!("this image is newer than the lock: {newer}"));
-    faults.push(trouble);
-    Ok(faults)
+    let newer = manager.newer_than(host, bundles)?;
+    if newer.is_empty() {
+        return Ok(vec![trouble]);
+    }
+    let newer = format!(
+        "this image is newer than the lock: {}: take its list with `pgbundle base capture`, name that as a `[[base]]` of the profile, and lock and build again",
+        newer.join(", ")
+    );
+    Ok(vec![newer, trouble])
 }

@@ -6,6 +6,7 @@ use super::accounts::Accounts;
 use super::bundles;
 use super::durable;
 use super::files;
+use super::first_boot;
 use super::health;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
@@ -15,6 +16,7 @@ use super::repository;
 use super::services;
 use super::step::{Check, Context, Scope, Step};
 use super::stop::Stop;
+use super::twin;
 use super::units;
 
 /// Every step.
@@ -104,7 +106,11 @@ const BUNDLES: Step = Step {
         Ok(lines)
     },
     restarts: nothing,
-    check: check_bundles,
+    check: |context| {
+        // Before anything else that others could see.
+        twin::refuse(context.host, &context.narrator, context.identity()?)?;
+        check_bundles(context)
+    },
     apply: |context| {
         let Context {
             host,
@@ -276,14 +282,15 @@ fn mark_folders(context: &mut Context) -> Result<(), Stop> {
         if let Some(reason) = marker::foreign(&folder, &mine)? {
             return Err(Stop::refuse(reason));
         }
-        let held = marker::read(&folder)?.map_or(Held::Empty, |marker| marker.state);
+        let known = marker::read(&folder)?.unwrap_or_else(|| mine.clone());
         let rights = Accounts::of(host)?.rights(&data.access)?;
         if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
             durable::folder(parent, rights)?;
         }
         let marker = Marker {
-            state: held,
-            ..mine.clone()
+            generation: mine.generation,
+            cluster: mine.cluster.clone(),
+            ..known
         };
         marker::write(&folder, &marker, rights.owner)?;
     }
@@ -333,9 +340,9 @@ const HEALTH: Step = Step {
     scope: Scope::Cluster,
     describe: |context| {
         let services = files::all_services(&context.bundles);
-        Ok(services
-            .map(|service| format!("# wait until {} serves", service.name))
-            .collect())
+        let waits = services.map(|service| format!("# wait until {} serves", service.name));
+        let settled = "cloud-init status --wait; sync; touch /var/lib/pgbundle/seed/settled   # the first boot is over";
+        Ok(waits.chain([settled.to_owned()]).collect())
     },
     restarts: nothing,
     check: |context| {
@@ -348,8 +355,14 @@ const HEALTH: Step = Step {
         } = context;
         health::wait_for_all(host, narrator, bundles, *patience)?;
         let unmarked = filled(context)?.len();
-        Ok(needed_if(unmarked > 0, || {
-            format!("{unmarked} data folders hold data now")
+        let is_first = first_boot::is_to_settle(context.host, &mut context.narrator)?;
+        Ok(needed_if(unmarked > 0 || is_first, || {
+            let boot = if is_first {
+                "; the first boot is over"
+            } else {
+                ""
+            };
+            format!("{unmarked} data folders hold data now{boot}")
         }))
     },
     apply: |context| {
@@ -358,12 +371,16 @@ const HEALTH: Step = Step {
                 &folder,
                 &Marker {
                     state: Held::HoldsData,
+                    initialize: None,
                     ..marker
                 },
                 owner,
             )?;
         }
-        Ok(())
+        match first_boot::is_to_settle(context.host, &mut context.narrator)? {
+            true => first_boot::settle(context.host),
+            false => Ok(()),
+        }
     },
 };
 

@@ -177,6 +177,8 @@ impl System for Real {
         let mut child = Command::new(&call.program)
             .args(&call.arguments)
             .envs(call.environment.iter().map(|(name, value)| (name, value)))
+            // It is for this program to tell systemd how far it is, not for what it runs.
+            .env_remove("NOTIFY_SOCKET")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -30,7 +30,7 @@ pub enum Miss {
     },
     /// The right name with wrong bytes.
     #[error(
-        "{place}: `{}` was altered: its digest is {found} over {size} bytes, the seed pins {} over {}",
+        "{place}: `{}` was altered: its digest is {found} over {size} bytes, the seed pins {} over {} bytes: copy it there again, or give this host the seed of the build that it is from",
         pinned.path, pinned.sha256, pinned.size
     )]
     Altered {

@@ -11,7 +11,7 @@ use super::stop::Stop;
 use crate::base::BundlePath;
 use crate::bundle::manifest::Manifest;
 use crate::bundle::sign::PublicKey;
-use crate::bundle::verify::{self, Expectations, Sink, TarGz};
+use crate::bundle::verify::{self, Expectations, Sink, TarGz, VerifyError};
 use crate::seed::identity::{Identity, PinnedBundle};
 
 /// Checks `file` against what the identity pins and unpacks it into the folder
@@ -32,6 +32,7 @@ pub fn unpack(
         cluster_id: Some(identity.cluster_id.clone()),
         role: Some(pinned.role),
         architecture: Some(identity.architecture.clone()),
+        generation: Some(identity.generation),
         ..Expectations::signed_by(signer)
     };
     let world =
@@ -41,8 +42,15 @@ pub fn unpack(
     let mut folder = Folder {
         root: new.to_owned(),
     };
-    let verified = verify::bundle(&mut archive, &TarGz, &expected, &mut folder)
-        .map_err(|fault| refuse(&fault))?;
+    let verified = verify::bundle(&mut archive, &TarGz, &expected, &mut folder).map_err(
+        |fault| match fault {
+            // A full disk says nothing against the bundle.
+            VerifyError::Read { .. } | VerifyError::Store { .. } => {
+                Stop::World(format!("cannot unpack the {} bundle: {fault}", pinned.role))
+            }
+            fault => refuse(&format!("{fault}; take seed and bundles from one build")),
+        },
+    )?;
     let manifest = verified.manifest().clone();
     if manifest.profile != identity.profile {
         return Err(refuse(&format!(

@@ -15,8 +15,11 @@ use crate::base::Sha256;
 
 /// Everything that has drifted, in sentences.
 pub fn drift(host: &Host) -> Result<Vec<String>, Stop> {
-    let identity = identity::stored(host)?
-        .ok_or_else(|| Stop::Input("this host has no identity yet".to_owned()))?;
+    let identity = identity::stored(host)?.ok_or_else(|| {
+        Stop::Input(
+            "this host has no identity yet: `pgbundle-node up` takes it from the seed".to_owned(),
+        )
+    })?;
     let missing = bundles::missing(host, &identity);
     if !missing.is_empty() {
         return Ok(missing

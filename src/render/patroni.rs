@@ -255,15 +255,16 @@ fn settings(site: &Site<'_>) -> Result<Settings, RenderError> {
 
 fn bootstrap(site: &Site<'_>) -> Result<Bootstrap, RenderError> {
     let psql = format!("{}/psql", site.path("postgres_bin")?);
+    let node_program = site.path("node_program")?;
     Ok(Bootstrap {
         dcs: dynamic(site.plan),
         method: "pgbundle",
         pgbundle: Method {
-            command: format!("{} initdb", site.path("node_program")?),
+            command: format!("{node_program} initdb"),
             no_params: true,
         },
         post_bootstrap: format!(
-            "{psql} --no-psqlrc --quiet --file={}",
+            "{node_program} finish-bootstrap {psql} --no-psqlrc --quiet --file={}",
             postgres::POST_BOOTSTRAP
         ),
         // Patroni uses neither with a method of one's own and with
@@ -278,9 +279,17 @@ fn bootstrap(site: &Site<'_>) -> Result<Bootstrap, RenderError> {
 fn dynamic(plan: &Plan) -> Dynamic {
     let synchronous = plan.spec.postgres.synchronous;
     Dynamic {
-        ttl: 30,
-        loop_wait: 10,
-        retry_timeout: 10,
+        // A leader that is gone is succeeded when its lease ends: 15 to 20 s
+        // after the cut with these, 20 to 30 s with Patroni's defaults (30, 10,
+        // 10). Where etcd's own leader was on the same host it takes up to 6 s
+        // more: its successor gives every lease its whole time again. 20 is the shortest lease that Patroni takes; it must hold
+        // loop_wait and two times retry_timeout, so that a leader that cannot
+        // reach etcd has stepped down before another may lead. Seven seconds
+        // outlast an election of etcd's (1.5 to 3 s, and once more where the
+        // votes were split): a host lost beside the leader costs no failover.
+        ttl: 20,
+        loop_wait: 5,
+        retry_timeout: 7,
         maximum_lag_on_failover: 1_048_576,
         check_timeline: true,
         failsafe_mode: true,

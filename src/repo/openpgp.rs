@@ -79,6 +79,19 @@ pub fn verify(message: &[u8], pinned: &[Cert], at: Epoch) -> Result<Signed, Sign
     Ok(Signed { text, key })
 }
 
+/// The text of a message, of whose signature nothing is known.
+pub fn unproved_text(message: &[u8]) -> Result<String, SignatureError> {
+    let text = std::str::from_utf8(message).map_err(|_| SignatureError::NotText)?;
+    let text = text.replace("\r\n", "\n");
+    // RFC 9580, 7: headers, an empty line, the text with its dashes escaped.
+    let (_, body) = text.split_once("\n\n").ok_or(SignatureError::Unsigned)?;
+    let (body, _) = body
+        .split_once("\n-----BEGIN PGP SIGNATURE-----")
+        .ok_or(SignatureError::Unsigned)?;
+    let line = |line: &str| format!("{}\n", line.strip_prefix("- ").unwrap_or(line));
+    Ok(body.lines().map(line).collect())
+}
+
 fn moment(at: Epoch) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(at.seconds().unsigned_abs())
 }

@@ -26,6 +26,22 @@ impl Compression {
         }
     }
 
+    /// How the file of that name is compressed.
+    pub fn of(name: &str) -> Self {
+        let kinds = [Self::Xz, Self::Gzip].into_iter();
+        let mut fitting = kinds.filter(|kind| name.ends_with(kind.suffix()));
+        fitting.next().unwrap_or(Self::None)
+    }
+
+    /// What a file holds, as it is read; how much that may be is the caller's to bound.
+    pub fn reader<'r>(self, file: impl Read + 'r) -> Box<dyn Read + 'r> {
+        match self {
+            Self::Xz => Box::new(liblzma::read::XzDecoder::new(file)),
+            Self::Gzip => Box::new(flate2::read::GzDecoder::new(file)),
+            Self::None => Box::new(file),
+        }
+    }
+
     /// What `bytes` hold, of which `size` bytes are expected: one more is read
     /// than that and never a bomb, so the caller sees that the size is wrong.
     pub fn unpack(self, bytes: &[u8], size: u64) -> io::Result<Vec<u8>> {

@@ -13,13 +13,14 @@ use pgbundle::base::Sha256;
 use pgbundle::bundle::manifest::{Layer, Manifest, ManifestFile};
 use pgbundle::bundle::seal;
 use pgbundle::bundle::sign::SigningKey;
+use pgbundle::node::anew;
 use pgbundle::node::etcd_start::{self, Start};
 use pgbundle::node::guard::Remembered;
 use pgbundle::node::host::Host;
 use pgbundle::node::initdb;
 use pgbundle::node::stop::Stop;
 use pgbundle::node::system::{Answer, Call, CallFault, Real, System};
-use pgbundle::node::{step, steps, up};
+use pgbundle::node::{step, steps, unfinished, up};
 use serde_json::{Value, json};
 
 const DATA: &str = "var/lib/etcd/main";
@@ -73,41 +74,8 @@ impl Member {
         self.root.join(path).display().to_string()
     }
 
-    /// Starts etcd as its unit would: the decision's environment and our own.
     fn start(&mut self) {
-        let decided = fs::read_to_string(self.root.join("run/pgbundle/etcd-start.env")).unwrap();
-        let peer = format!("https://127.0.0.1:{}", self.peer);
-        let client = format!("https://127.0.0.1:{}", self.client);
-        let mut command = Command::new("etcd");
-        for line in decided.lines() {
-            let (name, value) = line.split_once('=').unwrap();
-            command.env(name, value);
-        }
-        for kind in ["", "PEER_"] {
-            command
-                .env(format!("ETCD_{kind}CERT_FILE"), self.file("tls/node.pem"))
-                .env(format!("ETCD_{kind}KEY_FILE"), self.file("tls/node.key"))
-                .env(
-                    format!("ETCD_{kind}TRUSTED_CA_FILE"),
-                    self.file("tls/ca.pem"),
-                )
-                .env(format!("ETCD_{kind}CLIENT_CERT_AUTH"), "true");
-        }
-        let log = fs::File::create(self.root.join("etcd.log")).unwrap();
-        let process = command
-            .env("ETCD_NAME", self.name)
-            .env("ETCD_DATA_DIR", self.file(DATA))
-            .env("ETCD_INITIAL_CLUSTER_TOKEN", "test")
-            .env("ETCD_LISTEN_PEER_URLS", &peer)
-            .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", &peer)
-            .env("ETCD_LISTEN_CLIENT_URLS", &client)
-            .env("ETCD_ADVERTISE_CLIENT_URLS", &client)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        self.process = Some(process);
+        self.process = Some(spawned(self));
     }
 
     fn kill(&mut self) {
@@ -158,6 +126,42 @@ impl Member {
             .unwrap()
             .clone()
     }
+}
+
+/// Starts etcd as its unit would: the decision's environment and our own.
+fn spawned(member: &Member) -> Child {
+    let decided = fs::read_to_string(member.root.join("run/pgbundle/etcd-start.env")).unwrap();
+    let peer = format!("https://127.0.0.1:{}", member.peer);
+    let client = format!("https://127.0.0.1:{}", member.client);
+    let mut command = Command::new("etcd");
+    for line in decided.lines() {
+        let (name, value) = line.split_once('=').unwrap();
+        command.env(name, value);
+    }
+    for kind in ["", "PEER_"] {
+        command
+            .env(format!("ETCD_{kind}CERT_FILE"), member.file("tls/node.pem"))
+            .env(format!("ETCD_{kind}KEY_FILE"), member.file("tls/node.key"))
+            .env(
+                format!("ETCD_{kind}TRUSTED_CA_FILE"),
+                member.file("tls/ca.pem"),
+            )
+            .env(format!("ETCD_{kind}CLIENT_CERT_AUTH"), "true");
+    }
+    let log = fs::File::create(member.root.join("etcd.log")).unwrap();
+    command
+        .env("ETCD_NAME", member.name)
+        .env("ETCD_DATA_DIR", member.file(DATA))
+        .env("ETCD_INITIAL_CLUSTER_TOKEN", "test")
+        .env("ETCD_LISTEN_PEER_URLS", &peer)
+        .env("ETCD_INITIAL_ADVERTISE_PEER_URLS", &peer)
+        .env("ETCD_LISTEN_CLIENT_URLS", &client)
+        .env("ETCD_ADVERTISE_CLIENT_URLS", &client)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
 }
 
 impl Cluster {
@@ -213,11 +217,32 @@ impl Cluster {
         start
     }
 
+    /// Members without data meet; each starts as soon as it has decided, as its unit does.
+    fn meet(&mut self, names: &[&str]) -> Vec<Start> {
+        let members = self.members.iter_mut();
+        let members = members.filter(|member| names.contains(&member.name));
+        thread::scope(|scope| {
+            let meeting: Vec<_> = members
+                .map(|member| {
+                    scope.spawn(|| {
+                        let start = member.prepare_as_systemd_does();
+                        member.start();
+                        start
+                    })
+                })
+                .collect();
+            let starts = meeting.into_iter().map(|member| member.join().unwrap());
+            starts.collect()
+        })
+    }
+
     /// The first two, as when the third host is never powered on.
     fn form_without_the_third(&mut self) {
-        for n in 0..2 {
-            assert_eq!(self.start(n).state, "new");
-        }
+        let starts = self.meet(&["a", "b"]);
+        assert!(
+            starts.iter().all(|start| start.state == "new"),
+            "{starts:?}"
+        );
         self.members[0].wait_until_healthy();
     }
 }
@@ -359,7 +384,182 @@ fn a_disk_of_another_cluster_is_refused_and_a_lost_one_does_not_start_anew_in_si
     cluster.members[1].kill();
     let silent = cluster.members[2].prepare().unwrap_err();
     assert_eq!(silent.exit_code(), 3);
-    assert!(silent.to_string().contains("held data before"), "{silent}");
+    let said = silent.to_string();
+    assert!(said.contains("data was on this host"), "{said}");
+}
+
+/// What `status` would show beside the data folder of a member.
+fn shown(member: &Member) -> String {
+    fs::read_to_string(member.root.join(format!("{DATA}.waits.json"))).unwrap_or_default()
+}
+
+#[test]
+fn a_host_without_data_starts_nothing_alone() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+
+    // Rebuilt, with no marker, and cut off from the others, which have their data.
+    cluster.members.iter_mut().for_each(Member::kill);
+    cluster.members[2].rebuild();
+    thread::scope(|scope| {
+        let third = &cluster.members[2];
+        let alone = scope.spawn(|| third.prepare());
+        let end = Instant::now() + Duration::from_secs(10);
+        while !shown(third).contains("1 of 3 members are known to have no data") {
+            assert!(Instant::now() < end, "it says nothing: {}", shown(third));
+            thread::sleep(Duration::from_millis(100));
+        }
+        assert!(!alone.is_finished(), "it waits");
+        // One that knows it returns, without a quorum.
+        cluster.members[0].prepare().unwrap();
+        let mut first = spawned(&cluster.members[0]);
+        let told = alone.join().unwrap().unwrap_err();
+        first.kill().unwrap();
+        first.wait().unwrap();
+        assert_eq!(told.exit_code(), 3);
+        assert!(told.to_string().contains("has no quorum"), "{told}");
+    });
+    assert!(!cluster.members[2].root.join(DATA).join("member").exists());
+
+    // With a quorum it is replaced.
+    cluster.start(0);
+    cluster.start(1);
+    let replaced = cluster.start(2);
+    assert!(
+        replaced.reason.contains("removed and added"),
+        "{replaced:?}"
+    );
+    cluster.members[2].wait_until_healthy();
+}
+
+#[test]
+fn all_lost_is_begun_again_by_the_operators_word_alone() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+    let word = |cluster: &Cluster| anew::allow(&cluster.members[0].host(), "demo");
+    let refused = word(&cluster).unwrap_err();
+    assert!(
+        refused.to_string().contains("nothing to allow"),
+        "{refused}"
+    );
+
+    // Its own marker is gone, too; what PostgreSQL's says of this host is enough.
+    let lose = |member: &mut Member| {
+        member.rebuild();
+        write(
+            &member.root,
+            "etc/pgbundle/bootstrap.json",
+            &bootstrap(member).to_string(),
+        );
+        let full = json!({
+            "cluster": "demo", "cluster_id": CLUSTER_ID, "node": member.name, "generation": 1, "state": "holds-data"
+        });
+        write(&member.root, "pg/main.pgbundle.json", &full.to_string());
+    };
+    cluster.members.iter_mut().for_each(lose);
+    for member in &cluster.members {
+        let waits = member.prepare().unwrap_err();
+        assert_eq!(waits.exit_code(), 3, "{waits}");
+        assert!(
+            shown(member).contains("allow-new-etcd demo"),
+            "{}",
+            shown(member)
+        );
+    }
+    let other = anew::allow(&cluster.members[0].host(), "another").unwrap_err();
+    assert_eq!(other.exit_code(), 2);
+
+    word(&cluster).unwrap();
+    let first = cluster.start(0);
+    assert!(first.reason.contains("the operator"), "{first:?}");
+    assert_eq!(shown(&cluster.members[0]), "");
+    cluster.members[0].wait_until_healthy();
+    for n in [1, 2] {
+        assert_eq!(cluster.start(n).state, "existing");
+        cluster.members[n].wait_until_healthy();
+    }
+    assert_eq!(cluster.members[0].listed().len(), 3);
+    // The word counted once.
+    cluster.members[0].kill();
+    let again = cluster.start(0);
+    assert!(again.once.is_empty(), "{again:?}");
+}
+
+#[test]
+fn patroni_is_not_started_over_data_before_etcd_remembers_the_cluster_or_the_operator_says_so() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let member = &cluster.members[0];
+    let settings = bootstrap(member).to_string();
+    write(&member.root, "etc/pgbundle/bootstrap.json", &settings);
+    let full = json!({
+        "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1, "state": "holds-data"
+    });
+    write(&member.root, "pg/main.pgbundle.json", &full.to_string());
+    // Who has data sets this key before anybody leads: it is no history.
+    assert!(
+        member
+            .etcdctl(&["put", "/pgbundle/demo/initialize", "7301"])
+            .0
+    );
+    let waits_until = |what: &dyn Fn()| {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| anew::wait_for_history(&member.host()));
+            let note = member.root.join("pg/main.waits.json");
+            let end = Instant::now() + Duration::from_secs(20);
+            while !fs::read_to_string(&note).is_ok_and(|said| said.contains("allow-new-etcd demo"))
+            {
+                assert!(Instant::now() < end, "nothing is said");
+                thread::sleep(Duration::from_millis(100));
+            }
+            assert!(!waiting.is_finished());
+            what();
+            waiting.join().unwrap().unwrap();
+            assert!(!note.exists());
+        });
+    };
+    waits_until(&|| {
+        anew::allow(&member.host(), "demo").unwrap();
+    });
+    // The word counted once; from now on etcd tells.
+    waits_until(&|| assert!(member.etcdctl(&["put", "/pgbundle/demo/config", "{}"]).0));
+    anew::wait_for_history(&member.host()).unwrap();
+}
+
+#[test]
+fn a_majority_lost_is_begun_again_from_the_disk_that_is_left() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    cluster.start(2);
+    cluster.members[2].wait_until_healthy();
+    // etcd takes what its disk knows to be committed, which the very last entry may not be.
+    for key in ["kept", "last"] {
+        assert!(cluster.members[0].etcdctl(&["put", key, "yes"]).0);
+    }
+    cluster.members.iter_mut().for_each(Member::kill);
+    for member in &cluster.members[1..] {
+        fs::remove_dir_all(member.root.join(DATA).join("member")).unwrap();
+        // As `up` leaves it once etcd has served.
+        let full = json!({
+            "cluster": "demo", "cluster_id": CLUSTER_ID, "node": member.name, "generation": 1, "state": "holds-data"
+        });
+        let path = format!("{DATA}.pgbundle.json");
+        write(&member.root, &path, &full.to_string());
+        assert_eq!(member.prepare().unwrap_err().exit_code(), 3);
+    }
+    anew::allow(&cluster.members[0].host(), "demo").unwrap();
+    cluster.start(0);
+    cluster.members[0].wait_until_healthy();
+    for n in [1, 2] {
+        assert_eq!(cluster.start(n).state, "existing");
+        cluster.members[n].wait_until_healthy();
+    }
+    let kept = cluster.members[2].etcdctl(&["get", "--print-value-only", "kept"]);
+    assert_eq!(kept.1, "yes");
 }
 
 /// The settings of `initdb`; the first etcd of the list is never there.
@@ -373,70 +573,204 @@ fn bootstrap(member: &Member) -> Value {
     })
 }
 
+/// A node whose first start was cut off, with an etcd that answers.
+struct CutOff<'c> {
+    member: &'c Member,
+}
+
+impl CutOff<'_> {
+    const KEY: &'static str = "/pgbundle/demo/initialize";
+    const HISTORY: u64 = 7_301;
+
+    fn settings(&self, peers: &Value) {
+        let mut settings = bootstrap(self.member);
+        settings["peers"] = peers.clone();
+        let path = "etc/pgbundle/bootstrap.json";
+        write(&self.member.root, path, &settings.to_string());
+    }
+
+    /// What is on the disk; `key` is the number of the key that the node held.
+    fn left(&self, state: &str, key: Option<&str>) {
+        let marker = json!({
+            "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1,
+            "state": state, "initialize": key,
+        });
+        let root = &self.member.root;
+        write(root, "pg/main.pgbundle.json", &marker.to_string());
+        write(root, "pg/main/PG_VERSION", "15\n");
+        let control = root.join("pg/main/global/pg_control");
+        fs::create_dir_all(control.parent().unwrap()).unwrap();
+        fs::write(control, Self::HISTORY.to_ne_bytes()).unwrap();
+    }
+
+    /// Puts the key and gives its number.
+    fn key(&self, value: &str) -> String {
+        self.member.etcdctl(&["del", Self::KEY]);
+        assert!(self.member.etcdctl(&["put", Self::KEY, value]).0);
+        let found = self.member.etcdctl(&["get", Self::KEY, "-w", "json"]).1;
+        let found: Value = serde_json::from_str(&found).unwrap();
+        found["kvs"][0]["create_revision"].to_string()
+    }
+
+    fn has_key(&self) -> bool {
+        !self.member.etcdctl(&["get", Self::KEY]).1.is_empty()
+    }
+
+    fn marked(&self) -> String {
+        unfinished::mark(&self.member.host()).unwrap()
+    }
+
+    fn refused(&self) -> String {
+        let stop = unfinished::mark(&self.member.host()).unwrap_err();
+        let held_back = initdb::held_back(&self.member.host()).unwrap().unwrap();
+        assert!(held_back.of.contains(&stop.reasons()[0]), "{held_back:?}");
+        assert!(self.has_data(), "nothing was touched");
+        stop.to_string()
+    }
+
+    fn has_data(&self) -> bool {
+        self.member.root.join("pg/main/PG_VERSION").exists()
+    }
+
+    fn state(&self) -> String {
+        let marker = fs::read_to_string(self.member.root.join("pg/main.pgbundle.json")).unwrap();
+        let marker: Value = serde_json::from_str(&marker).unwrap();
+        marker["state"].as_str().unwrap().to_owned()
+    }
+
+    fn outlived(&self) -> std::process::Child {
+        let folder = self.member.root.join("pg/main");
+        let outlived = Command::new("sleep").arg("60").current_dir(folder).spawn();
+        let outlived = outlived.unwrap();
+        let lock = format!("{}\n", outlived.id());
+        write(&self.member.root, "pg/main/postmaster.pid", &lock);
+        outlived
+    }
+}
+
+fn silent_peer() -> Value {
+    json!([{"name": "b", "address": "127.0.0.1", "url": "https://127.0.0.1:1/patroni"}])
+}
+
 #[test]
-fn what_a_cut_off_bootstrap_left_is_put_aside_and_a_completed_one_is_kept() {
+fn a_first_start_that_was_cut_off_is_put_aside_without_asking_anybody() {
     let mut cluster = Cluster::of_three();
     cluster.form_without_the_third();
-    let member = &cluster.members[0];
-    let settings = bootstrap(member);
-    write(
-        &member.root,
-        "etc/pgbundle/bootstrap.json",
-        &settings.to_string(),
-    );
-    let begun = json!({
-        "cluster": "demo", "cluster_id": CLUSTER_ID, "node": "a", "generation": 1, "state": "beginning"
-    });
-    write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
-    write(&member.root, "pg/main/PG_VERSION", "15\n");
-    assert!(member.etcdctl(&["put", "/pgbundle/demo/initialize", ""]).0);
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
 
-    let mut with_a_peer = settings.clone();
-    with_a_peer["peers"] =
-        json!([{"name": "b", "address": "127.0.0.1", "url": "https://127.0.0.1:1/patroni"}]);
-    let path = "etc/pgbundle/bootstrap.json";
-    write(&member.root, path, &with_a_peer.to_string());
-    let silent = initdb::mark(&member.host()).unwrap_err();
-    assert_eq!(silent.exit_code(), 3);
-    assert!(silent.to_string().contains("b does not answer"), "{silent}");
-    assert!(member.root.join("pg/main/PG_VERSION").exists());
+    // Its own key: the others would wait for it for ever.
+    for state in ["beginning", "formed"] {
+        let own = node.key("");
+        node.left(state, Some(&own));
+        let mut outlived = node.outlived();
+        assert!(node.refused().contains("outlived Patroni"));
+        outlived.kill().unwrap();
+        outlived.wait().unwrap();
+        assert!(node.marked().contains("may begin again"), "{state}");
+        assert!(!node.has_data() && !node.has_key(), "{state}");
+        assert_eq!(node.state(), "empty");
+    }
+    // Cut off before initdb, while it waited for leave.
+    let own = node.key("");
+    node.left("empty", Some(&own));
+    fs::remove_dir_all(node.member.root.join("pg/main")).unwrap();
+    assert!(node.marked().contains("nothing was ever here"));
+    assert!(!node.has_key());
+    // Another's key stays; what was never served goes all the same.
+    node.key("");
+    node.left("beginning", Some("1"));
+    assert!(node.marked().contains("may begin again"));
+    assert!(node.has_key() && !node.has_data());
+    // The cluster was formed by another meanwhile.
+    node.key("7302");
+    node.left("beginning", Some("1"));
+    assert!(node.marked().contains("may begin again"));
+    assert!(node.has_key() && !node.has_data());
+}
 
-    write(&member.root, path, &settings.to_string());
-    let mut outlived = Command::new("sleep")
-        .arg("60")
-        .current_dir(member.root.join("pg/main"))
-        .spawn()
-        .unwrap();
-    let lock = format!("{}\n", outlived.id());
-    write(&member.root, "pg/main/postmaster.pid", &lock);
-    let refused = initdb::mark(&member.host());
-    outlived.kill().unwrap();
-    outlived.wait().unwrap();
-    let refused = refused.unwrap_err().to_string();
-    assert!(refused.contains("outlived Patroni"), "{refused}");
-    assert!(member.root.join("pg/main/PG_VERSION").exists());
+#[test]
+fn a_first_start_that_was_ended_is_kept_and_never_set_against_another() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
+    for state in ["beginning", "formed"] {
+        node.key("7301");
+        node.left(state, Some("1"));
+        assert!(node.marked().contains("completed"), "{state}");
+        assert_eq!(node.state(), "holds-data");
+        assert_eq!(initdb::held_back(&node.member.host()).unwrap(), None);
+    }
+    node.key("7302");
+    node.left("formed", Some("1"));
+    assert!(node.refused().contains("another history"));
+    // etcd was lost: what was served from here may be all that there is.
+    node.member.etcdctl(&["del", CutOff::KEY]);
+    assert!(node.refused().contains("b does not answer"));
+    node.settings(&json!([]));
+    assert!(node.marked().contains("goes on with it"));
+    assert_eq!(node.state(), "holds-data");
+    assert!(node.has_data());
+}
 
-    let said = initdb::mark(&member.host()).unwrap();
-    assert!(said.contains("may begin again"), "{said}");
-    assert!(!member.root.join("pg/main").exists());
-    assert!(
-        member
-            .etcdctl(&["get", "/pgbundle/demo/initialize"])
-            .1
-            .is_empty()
-    );
+#[test]
+fn from_the_last_command_of_a_bootstrap_on_somebody_may_be_served() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
+    let finish = |command: &str| initdb::finish(&node.member.host(), &[command.to_owned()]);
+    let own = node.key("");
+    node.left("beginning", Some(&own));
+    assert!(finish("false").is_err());
+    assert_eq!(node.state(), "beginning");
+    finish("true").unwrap();
+    assert_eq!(node.state(), "formed");
+    // Whoever calls it at another time is stopped.
+    assert!(finish("true").is_err());
+}
 
-    write(&member.root, "pg/main.pgbundle.json", &begun.to_string());
-    write(&member.root, "pg/main/PG_VERSION", "15\n");
-    assert!(
-        member
-            .etcdctl(&["put", "/pgbundle/demo/initialize", "7301"])
-            .0
-    );
-    let said = initdb::mark(&member.host()).unwrap();
-    assert!(said.contains("completed"), "{said}");
-    let marker = fs::read_to_string(member.root.join("pg/main.pgbundle.json")).unwrap();
-    assert!(marker.contains("holds-data"), "{marker}");
+#[test]
+fn a_copy_that_was_cut_off_is_copied_again() {
+    let mut cluster = Cluster::of_three();
+    cluster.form_without_the_third();
+    let node = CutOff {
+        member: &cluster.members[0],
+    };
+    node.settings(&silent_peer());
+    let root = &node.member.root;
+    let label = || write(root, "pg/main/backup_label", "START WAL LOCATION\n");
+    for state in ["empty", "holds-data"] {
+        node.left(state, None);
+        label();
+        fs::write(root.join("pg/main/global/pg_control"), "").unwrap();
+        assert!(node.marked().contains("copied again"), "{state}");
+        assert!(!node.has_data());
+        assert_eq!(node.state(), state);
+        assert!(root.join("pg/main.unfinished-copy/PG_VERSION").exists());
+        // Whole to look at, but never started: only a leader has all of it for sure.
+        node.left(state, None);
+        label();
+        assert!(node.refused().contains("there is none yet"), "{state}");
+        assert!(
+            node.member
+                .etcdctl(&["put", "/pgbundle/demo/leader", "b"])
+                .0
+        );
+        assert!(node.marked().contains("copied again"), "{state}");
+        node.member.etcdctl(&["del", "/pgbundle/demo/leader"]);
+    }
+    // PostgreSQL was started on it.
+    node.left("empty", None);
+    assert!(node.marked().contains("holds data of this cluster now"));
+    assert_eq!(node.state(), "holds-data");
 }
 
 #[test]
@@ -595,7 +929,8 @@ fn an_altered_bundle_stops_the_host_before_anything_is_started() {
         report(root.path())
     );
     assert!(report(root.path()).contains("\"refused\""));
-    assert_eq!(*system.0.borrow(), Vec::<String>::new());
+    // It was asked whether this host has its address, and nothing was done.
+    assert_eq!(*system.0.borrow(), ["ip -o addr show"]);
 }
 
 #[test]

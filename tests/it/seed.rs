@@ -310,6 +310,7 @@ impl Host {
     fn run(&self, shell: &[&str], script: &str, path: &str) -> Output {
         let mut script = script.to_owned();
         for folder in [
+            "/var/lib/cloud",
             "/var/lib/pgbundle",
             "/etc/systemd",
             "/run/",
@@ -403,6 +404,24 @@ fn a_later_boot_starts_the_unit_and_leaves_what_was_renewed() {
 }
 
 #[test]
+fn until_the_host_has_settled_each_boot_is_the_first() {
+    let (host, identity) = (Host::new(), identity(&["media"]));
+    let done = "var/lib/cloud/instance/sem/config_ssh";
+    let boot = || {
+        for path in [done, "var/lib/cloud/data/instance-id"] {
+            fs::create_dir_all(host.at(path).parent().unwrap()).unwrap();
+            fs::write(host.at(path), "").unwrap();
+        }
+        host.run(SHELLS[0], &plant(&identity), &host.path(SYSTEM));
+        [done, "var/lib/cloud/data/instance-id"].map(|path| host.at(path).exists())
+    };
+    assert_eq!(boot(), [false, false]);
+    assert_eq!(boot(), [false, false]);
+    fs::write(host.at(SEED).join("settled"), "").unwrap();
+    assert_eq!(boot(), [true, true]);
+}
+
+#[test]
 fn a_new_seed_is_planted_over_the_old() {
     let (host, mut identity) = (Host::new(), identity(&["media"]));
     host.run(SHELLS[0], &plant(&identity), &host.path(SYSTEM));
@@ -419,7 +438,16 @@ fn a_cut_at_any_command_is_made_good_by_the_next_boot() {
     let mut cuts = 0;
     loop {
         let host = Host::new();
-        for name in ["mkdir", "chmod", "cat", "gzip", "sync", "mv", "systemctl"] {
+        for name in [
+            "mkdir",
+            "chmod",
+            "rm",
+            "cat",
+            "gzip",
+            "sync",
+            "mv",
+            "systemctl",
+        ] {
             host.program(
                 name,
                 &format!(

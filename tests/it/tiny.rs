@@ -123,6 +123,15 @@ impl Tiny {
         self.sandbox.path(name)
     }
 
+    /// Puts a blob into the store, by its digest.
+    pub fn put(&self, bytes: &[u8]) -> String {
+        let digest = pgbundle::base::Sha256::of(bytes).to_string();
+        let folder = self.path("store/sha256").join(&digest[..2]);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(&digest), bytes).unwrap();
+        digest
+    }
+
     /// Where the store has the package of this name.
     pub fn blob(&self, name: &str) -> PathBuf {
         let lock = fs::read_to_string(self.path(LOCK)).unwrap();

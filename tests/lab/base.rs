@@ -39,7 +39,7 @@ fn digest() -> String {
 }
 
 /// Debian's own sources among those that the machine's apt reads, one a line.
-fn machine_sources() -> Result<String, Failure> {
+pub fn machine_sources() -> Result<String, Failure> {
     let sources = run(command("apt-get").args([
         "indextargets",
         "--format",

@@ -21,6 +21,7 @@ pub const ASYNCHRONOUS: u16 = 5003;
 pub const QUIETLY: [&str; 6] = ["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1"];
 
 /// A client that trusts the cluster's CA and knows the superuser's password.
+#[derive(Clone)]
 pub struct Client {
     namespace: PathBuf,
     vip: Ipv4Addr,
@@ -56,6 +57,32 @@ impl Client {
         run(&mut self.psql(address, port, &tls, sql))
     }
 
+    /// Tries SQL once, in so many seconds at the most; whatever its end. A client that is
+    /// killed has no answer: what it asked for may have been done or not.
+    pub fn attempt(
+        &self,
+        address: Ipv4Addr,
+        port: u16,
+        sql: &str,
+        seconds: u32,
+    ) -> Result<Said, Failure> {
+        let mut timeout = command_in(&self.namespace, "timeout");
+        timeout
+            .env("PGPASSWORD", &self.password)
+            .arg("--signal=KILL")
+            .arg(seconds.to_string())
+            .arg("psql")
+            .args(QUIETLY)
+            .args(["-c", sql])
+            .arg(self.target(address, port, "sslmode=require", 2));
+        ask(&mut timeout)
+    }
+
+    /// The same through the VIP, on the port for writing.
+    pub fn attempt_through_vip(&self, sql: &str, seconds: u32) -> Result<Said, Failure> {
+        self.attempt(self.vip, READ_WRITE, sql, seconds)
+    }
+
     /// Tries SQL without TLS.
     pub fn sql_in_the_clear(&self, address: Ipv4Addr, port: u16) -> Result<Said, Failure> {
         ask(&mut self.psql(address, port, "sslmode=disable", "select 1"))
@@ -66,12 +93,16 @@ impl Client {
         psql.env("PGPASSWORD", &self.password)
             .args(QUIETLY)
             .args(["-c", sql])
-            .arg(format!(
-                "host={} hostaddr={address} port={port} user=postgres dbname=postgres \
-                 connect_timeout=5 {tls}",
-                self.vip
-            ));
+            .arg(self.target(address, port, tls, 5));
         psql
+    }
+
+    fn target(&self, address: Ipv4Addr, port: u16, tls: &str, seconds: u32) -> String {
+        format!(
+            "host={} hostaddr={address} port={port} user=postgres dbname=postgres \
+             connect_timeout={seconds} {tls}",
+            self.vip
+        )
     }
 
     /// Asks a URL without a client certificate; standard output ends with the status.

@@ -256,24 +256,7 @@ impl Host {
         self.end()?;
         fs::create_dir_all(folder)?;
         fs::write(folder.join("console.log"), self.console())?;
-        self.disk.with_mounted(|root| {
-            let journal = ask(command("journalctl")
-                .args(["--no-pager", "--output=short-precise", "--directory"])
-                .arg(root.join("var/log/journal")))?;
-            fs::write(folder.join("journal.log"), journal.out)?;
-            for path in [
-                "var/log/cloud-init.log",
-                "var/log/cloud-init-output.log",
-                "var/lib/pgbundle/report.json",
-            ] {
-                let from = root.join(path);
-                let to = folder.join(from.file_name().expect("the paths above have names"));
-                if from.exists() {
-                    fs::copy(from, to)?;
-                }
-            }
-            Ok(())
-        })
+        self.disk.with_mounted(|root| keep_disk_logs(root, folder))
     }
 
     /// Leaves the host running after this process.
@@ -295,6 +278,26 @@ impl Drop for Host {
             eprintln!("lab: {} cannot be removed: {cause}", self.name);
         }
     }
+}
+
+/// Writes down what the disk of a host that is off tells of a failure.
+pub fn keep_disk_logs(root: &Path, folder: &Path) -> Result<(), Failure> {
+    let journal = ask(command("journalctl")
+        .args(["--no-pager", "--output=short-precise", "--directory"])
+        .arg(root.join("var/log/journal")))?;
+    fs::write(folder.join("journal.log"), journal.out)?;
+    for path in [
+        "var/log/cloud-init.log",
+        "var/log/cloud-init-output.log",
+        "var/lib/pgbundle/report.json",
+    ] {
+        let from = root.join(path);
+        let to = folder.join(from.file_name().expect("the paths above have names"));
+        if from.exists() {
+            fs::copy(from, to)?;
+        }
+    }
+    Ok(())
 }
 
 fn wait_for_init(container: &mut Child) -> Result<u32, Failure> {

@@ -1,6 +1,8 @@
 //! A cluster's hosts on a network of their own, from which nothing leads out.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +16,7 @@ use crate::host::Host;
 use crate::network::{self, Network};
 use crate::server::Server;
 use crate::sink::Sink;
+use crate::vm::{self, Vm, Wiring};
 use crate::workspace::Workspace;
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -28,6 +31,8 @@ pub struct Lab {
     workspace: Workspace,
     // Dropped in this order: hosts before the network that they are on.
     hosts: Vec<Host>,
+    machine: Option<Vm>,
+    ports: BTreeMap<String, u8>,
     sink: Option<Sink>,
     server: Option<Server>,
     network: Network,
@@ -45,6 +50,8 @@ impl Lab {
         let mut lab = Self {
             sink: Some(Sink::open(&network, cluster.gateway.addr())?),
             hosts: Vec::new(),
+            machine: None,
+            ports: BTreeMap::new(),
             server: None,
             story: story.to_owned(),
             cluster,
@@ -58,14 +65,66 @@ impl Lab {
     }
 
     fn create_hosts(&mut self, base: &Path) -> Result<(), Failure> {
-        for (name, address) in &self.cluster.nodes {
-            let machine = format!("{}-{name}", self.run);
-            let namespace = self.network.plug(&machine, *address)?;
-            let folder = self.folder.join(name);
-            let host = Host::create(name, *address, &machine, folder, base, namespace)?;
-            self.hosts.push(host);
+        for (name, address) in self.cluster.nodes.clone() {
+            self.create_host(&name, address, address.octets()[3], base)?;
         }
         Ok(())
+    }
+
+    /// Adds a virtual machine, off and never booted; `medium` is its seed's ISO.
+    pub fn add_machine(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        medium: &Path,
+    ) -> Result<(), Failure> {
+        let image = vm::image(&self.workspace.folder.join("base"))?;
+        let wiring = Wiring {
+            namespace: self.network.path(),
+            tap: self.network.tap(address)?,
+            medium: medium.to_owned(),
+        };
+        let machine = format!("{}-{name}", self.run);
+        let folder = self.folder.join(name);
+        self.machine = Some(Vm::create(name, address, &machine, folder, image, wiring)?);
+        Ok(())
+    }
+
+    /// The virtual machine.
+    pub fn machine(&self) -> &Vm {
+        let machine = self.machine.as_ref();
+        machine.expect("the story added a machine before it asked for it")
+    }
+
+    /// The virtual machine, to be changed.
+    pub fn machine_mut(&mut self) -> &mut Vm {
+        let machine = self.machine.as_mut();
+        machine.expect("the story added a machine before it asked for it")
+    }
+
+    fn create_host(
+        &mut self,
+        name: &str,
+        address: Ipv4Addr,
+        port: u8,
+        base: &Path,
+    ) -> Result<(), Failure> {
+        let machine = format!("{}-{name}", self.run);
+        let namespace = self.network.plug(&machine, port)?;
+        let folder = self.folder.join(name);
+        let host = Host::create(name, address, &machine, folder, base, namespace)?;
+        self.ports.insert(name.to_owned(), port);
+        self.hosts.push(host);
+        Ok(())
+    }
+
+    /// One more host, off and never booted, whose seed gives it the address of a node.
+    pub fn add_twin(&mut self, name: &str, of: &str) -> Result<(), Failure> {
+        let base = base::image(&self.workspace.folder.join("base"))?;
+        let address = self.host(of).address;
+        // A port and a hardware address that no node has.
+        let port = 255 - u8::try_from(self.hosts.len())?;
+        self.create_host(name, address, port, &base)
     }
 
     /// A folder of this run, gone when the lab ends.
@@ -138,6 +197,12 @@ impl Lab {
         self.host_mut(name).cut_power()
     }
 
+    /// Pulls a host's cable out of the bridge, or puts it back.
+    pub fn set_cable(&self, name: &str, is_in: bool) -> Result<(), Failure> {
+        let port = self.ports.get(name).ok_or("no such host")?;
+        self.network.set_port(*port, is_in)
+    }
+
     fn at_once(&mut self, act: fn(&mut Host) -> Result<(), Failure>) -> Result<(), Failure> {
         let faults: Vec<String> = thread::scope(|scope| {
             let threads: Vec<_> = self
@@ -184,12 +249,16 @@ impl Lab {
         for host in &mut self.hosts {
             host.keep_logs(&folder.join(&host.name))?;
         }
+        if let Some(machine) = &mut self.machine {
+            machine.keep_logs(&folder.join(&machine.name))?;
+        }
         eprintln!("lab: the hosts' logs are in {}", folder.display());
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), Failure> {
         self.hosts.clear();
+        self.machine = None;
         self.sink = None;
         self.server = None;
         network::remove_named(&format!("{}-", self.run))?;

@@ -4,7 +4,7 @@ use std::env;
 use std::path::Path;
 
 /// Programs, with the Debian package that carries each.
-const PROGRAMS: [(&str, &str); 14] = [
+const PROGRAMS: &[(&str, &str)] = &[
     ("systemd-nspawn", "systemd-container"),
     ("mmdebstrap", "mmdebstrap"),
     ("apt-get", "apt"),
@@ -19,6 +19,8 @@ const PROGRAMS: [(&str, &str); 14] = [
     ("curl", "curl"),
     ("openssl", "openssl"),
     ("journalctl", "systemd"),
+    ("qemu-system-x86_64", "qemu-system-x86"),
+    ("chroot", "coreutils"),
 ];
 
 const FOLDERS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"];
@@ -63,7 +65,7 @@ fn missing() -> Vec<String> {
             "root: containers, namespaces and loop devices need it (sudo -E make test)".into(),
         );
     }
-    for (program, package) in PROGRAMS {
+    for &(program, package) in PROGRAMS {
         if !FOLDERS
             .iter()
             .any(|folder| Path::new(folder).join(program).exists())

@@ -42,11 +42,10 @@ impl Network {
         path(&self.name)
     }
 
-    /// A namespace for one host, plugged into the bridge.
-    pub fn plug(&self, name: &str, address: Ipv4Addr) -> Result<PathBuf, Failure> {
-        let last = address.octets()[3];
-        let (port, interface) = (format!("port{last}"), format!("ens{last}"));
-        let mac = format!("52:54:00:77:00:{last:02x}");
+    /// A namespace for one host, plugged into the bridge at a port of its own.
+    pub fn plug(&self, name: &str, port: u8) -> Result<PathBuf, Failure> {
+        let mac = format!("52:54:00:77:00:{port:02x}");
+        let (port, interface) = (format!("port{port}"), format!("ens{port}"));
         ip(&["netns", "add", name])?;
         self.ip(&[
             "link", "add", &port, "type", "veth", "peer", "name", &interface, "address", &mac,
@@ -54,6 +53,21 @@ impl Network {
         self.ip(&["link", "set", &interface, "netns", name])?;
         self.ip(&["link", "set", &port, "master", "br0", "up"])?;
         Ok(path(name))
+    }
+
+    /// A TAP interface in the bridge's own namespace, plugged into it, for an emulator.
+    pub fn tap(&self, address: Ipv4Addr) -> Result<String, Failure> {
+        let tap = format!("tap{}", address.octets()[3]);
+        self.ip(&["tuntap", "add", "dev", &tap, "mode", "tap"])?;
+        self.ip(&["link", "set", &tap, "master", "br0", "up"])?;
+        Ok(tap)
+    }
+
+    /// Switches the bridge's port of a host on or off.
+    pub fn set_port(&self, port: u8, is_on: bool) -> Result<(), Failure> {
+        let port = format!("port{port}");
+        let state = if is_on { "up" } else { "down" };
+        self.ip(&["link", "set", &port, state]).map(drop)
     }
 
     /// Runs `ip` in the bridge's namespace.

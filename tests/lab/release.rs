@@ -42,15 +42,22 @@ impl Release {
 
     /// Builds the example in a folder, of which nothing old is used but the store beside it.
     pub fn build(folder: &Path) -> Result<Self, Failure> {
+        let text = example()?;
+        let cluster = Cluster::parse(&text)?;
+        Self::build_spec(folder, &with_server(&text, &cluster)?, &[])
+    }
+
+    /// Builds a spec in a folder, likewise, with flags of `build`.
+    pub fn build_spec(folder: &Path, text: &str, flags: &[&str]) -> Result<Self, Failure> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder)?;
-        let text = example()?;
-        let cluster = Cluster::parse(&text)?;
+        let cluster = Cluster::parse(text)?;
         let spec = folder.join("cluster.toml");
-        fs::write(&spec, with_server(&text, &cluster)?)?;
-        run(build_command(folder, &spec)?.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        fs::write(&spec, text)?;
+        let mut build = build_command(folder, &spec)?;
+        run(build.args(flags).current_dir(env!("CARGO_MANIFEST_DIR")))?;
         let made = folder
             .join("dist")
             .join(format!("{}-{PROFILE}-{ARCHITECTURE}", cluster.name));

@@ -62,7 +62,7 @@ fn builds_at_once_replace_one_release() {
 
 /// Sends `signal` to a build once `dist` holds something; how it ended, and what was said.
 fn signalled(tiny: &Tiny, mut build: Child, signal: &str) -> (ExitStatus, String) {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_secs(300);
     let is_begun = || {
         let names = fs::read_dir(tiny.path("dist")).ok()?;
         let mut names = names.filter_map(|name| name.ok()?.file_name().into_string().ok());

@@ -47,12 +47,12 @@ fn a_bundle_that_was_cut_off_says_where() {
     };
     insta::assert_snapshot!(cut(whole.len() - 300), @"
     exit code 1
-    error: dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: truncated: the bundle ends within packages/pool/libtiny_1.2~rc1-3_amd64.deb; copy it again
+    error: dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: truncated: the bundle ends within packages/pool/libtiny_1.2~rc1-3_amd64.deb
     hint: do not use it; copy it again from where it was built
     ");
     insta::assert_snapshot!(cut(0), @"
     exit code 1
-    error: dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: truncated: the bundle ends within its beginning; copy it again
+    error: dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: truncated: the bundle ends within its beginning
     hint: do not use it; copy it again from where it was built
     ");
 }
@@ -213,7 +213,7 @@ fn a_key_that_is_none_is_named() {
     ");
     insta::assert_snapshot!(verify(BUNDLE), @"
     exit code 2
-    error: cannot read the key dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: it is no text in UTF-8
+    error: cannot read the key dist/demo-tiny-amd64/public/bundles/etcd.tar.gz: it is no text in UTF-8: save it as such
     hint: name the `signer.pub` of the cluster's secrets folder, or a copy of it that you trust
     ");
 }

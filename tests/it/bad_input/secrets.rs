@@ -249,7 +249,7 @@ fn a_folder_that_is_not_there_lists_nothing() {
     });
     insta::assert_snapshot!(said, @"
     exit code 2
-    error: cannot open the secrets secrets: there is no such file
+    error: cannot open the folder of secrets secrets: there is no such file
     hint: `pgbundle build` makes it; `--secrets DIR` names another
     ");
 }

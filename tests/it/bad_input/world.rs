@@ -6,32 +6,42 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{refused, told};
-use crate::support::Ran;
+use crate::support::{Ran, ended};
 use crate::tiny::{self, Tiny, tree};
 
-/// Mounts a small disk at `small`, brings what is in `before` onto it, runs the
+/// Mounts a small disk at a folder, brings what is in `before` onto it, runs the
 /// rest of the words, and takes what then is on it to `after`.
 const ON_A_SMALL_DISK: &str = r#"
-kib=$1; shift
-mount -t tmpfs -o "size=${kib}k,mode=0755" none small && cp -a before/. small/ || exit 99
+at=$1 kib=$2; shift 2
+mount -t tmpfs -o "size=${kib}k,mode=0755" none "$at" && cp -a before/. "$at/" || exit 99
 "$@"
 code=$?
-cp -a small/. after/ || exit 99
+cp -a "$at/." after/ || exit 99
 exit $code
 "#;
 
 /// What is said where `small` has room for so many KiB, and then is on it.
 fn on_a_small_disk(tiny: &Tiny, kib: u32, arguments: &[Vec<String>]) -> Ran {
-    for folder in ["small", "before", "after"] {
+    let mut program = tiny.sandbox.command();
+    program.args(arguments.concat());
+    on_a_small_disk_by(tiny, "small", kib, program)
+}
+
+/// The same at another folder, for any program.
+pub(super) fn on_a_small_disk_by(tiny: &Tiny, at: &str, kib: u32, program: Command) -> Ran {
+    for folder in [at, "before", "after"] {
         fs::create_dir_all(tiny.path(folder)).unwrap();
     }
-    let mut command = Command::new("unshare");
+    let mut command = tiny.sandbox.clean(Command::new("unshare"));
+    for (name, value) in program.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
     command.arg("--mount");
     if !rustix::process::geteuid().is_root() {
         command.arg("--map-root-user");
     }
-    command.args(["sh", "-c", ON_A_SMALL_DISK, "sh", &kib.to_string()]);
-    let ran = tiny.sandbox.run_by(command, &arguments.concat());
+    command.args(["sh", "-c", ON_A_SMALL_DISK, "sh", at, &kib.to_string()]);
+    let ran = ended(command.arg(program.get_program()).args(program.get_args()));
     assert!(
         ran.code != 99 && !ran.stderr.starts_with("unshare: "),
         "this needs root, or user namespaces, to mount a small disk: {}",
@@ -233,7 +243,7 @@ fn a_store_that_may_not_be_read_is_named() {
     exit code 3
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny (amd64)
     error: cannot create the folder [ROOT]/store/sha256: Permission denied (os error 13)
-    hint: see to whom it belongs and what its mode is, or name another place
+    hint: see to its rights and its disk, or name another: `--store DIR`
     ");
 }
 

@@ -1,0 +1,79 @@
+//! Proves a lock that was read against the signed indexes in the store.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::Path;
+
+use super::locking::Locking;
+use super::report::Failure;
+use super::text;
+use crate::base::Sha256;
+use crate::document::Fault;
+use crate::identity;
+use crate::lock::cover::LockedPlan;
+use crate::lock::prove::{self, Evidence, ProveError};
+use crate::lock::{self, LockedIndex, indexes};
+use crate::store::Blob;
+
+/// Proves a lock unless that was done for the cluster with these secrets
+/// before; the digest to remember, where all of it was proved.
+pub fn prove_once(
+    locking: &Locking<'_>,
+    locked: LockedPlan<'_>,
+    blobs: &BTreeMap<Sha256, Blob>,
+    secrets: &Path,
+) -> Result<Option<Sha256>, Failure> {
+    let digest = Sha256::of(lock::text::write(locked.lock()).as_bytes());
+    if identity::proved_lock(secrets, &locking.plan.spec.cluster) == Some(digest) {
+        return Ok(None);
+    }
+    let is_whole = prove(locking, locked, blobs)?;
+    Ok(is_whole.then_some(digest))
+}
+
+/// Refuses a lock whose rows its own signed indexes do not have; says which
+/// signature nobody could check here, and whether there was none such.
+pub fn prove(
+    locking: &Locking<'_>,
+    locked: LockedPlan<'_>,
+    blobs: &BTreeMap<Sha256, Blob>,
+) -> Result<bool, Failure> {
+    let profile = &locking.plan.profile;
+    let keyring = indexes::keyring(profile, locking.mirrors.keys.clone());
+    let open = |row: &LockedIndex| {
+        let blob = blobs.get(&row.sha256).ok_or(ErrorKind::NotFound)?;
+        Ok(Box::new(File::open(blob.path())?) as Box<dyn Read>)
+    };
+    let evidence = Evidence {
+        sources: &profile.sources,
+        keyring: &keyring,
+        open: &open,
+    };
+    let unchecked =
+        prove::prove(locked.lock(), &evidence).map_err(|error| refused(locking, &error))?;
+    if !unchecked.is_empty() {
+        locking.ui.warn(format!(
+            "no certificate is at hand to check again who signed {}; name a folder that has it: `--keys DIR`",
+            unchecked.join(", ")
+        ));
+    }
+    Ok(unchecked.is_empty())
+}
+
+fn refused(locking: &Locking<'_>, error: &ProveError) -> Failure {
+    let path = locking.path();
+    if let ProveError::Unreadable { .. } = error {
+        return Failure::world(error.to_string());
+    }
+    let text = text::read(&path, text::LARGE).unwrap_or_default();
+    let subject = format!("\"{}\"", error.subject());
+    let span = text.find(&subject).map(|at| at..at + subject.len());
+    let fault = Fault {
+        message: error.to_string(),
+        span,
+        label: String::new(),
+        hint: Some("it was edited by hand: `pgbundle lock` makes it again".to_owned()),
+    };
+    Failure::document(path.display().to_string(), &text, vec![fault])
+}
