@@ -109,8 +109,9 @@ impl<'p, 'a> Lowering<'p, 'a> {
         id
     }
 
-    // Who asks for a package by its name means that one, and not another that
-    // provides the name; as for apt, only a name that no package has is virtual.
+    // Who asks for a package by its name means that one, not another that
+    // provides the name, and the newest, not the one that the base has; as for
+    // apt, only a name that no package has is virtual.
     fn root(&mut self, name: &'p str) -> Result<Requirement, PackageError> {
         let wanted = Relation {
             name,
@@ -118,10 +119,9 @@ impl<'p, 'a> Lowering<'p, 'a> {
             bound: None,
         };
         let mut requirement = self.requirement(name, &[wanted])?;
-        let packages = &self.lowered.packages;
-        let is_named = |id: &Id| packages[*id as usize].name == name;
-        if requirement.candidates.iter().any(is_named) {
-            requirement.candidates.retain(is_named);
+        // A slot begins with what the base has.
+        if let Some(newest) = self.slot(name).pop() {
+            requirement.candidates = vec![newest];
         }
         Ok(requirement)
     }

@@ -160,6 +160,14 @@ fn takes_a_root_by_its_name_and_by_provides_only_where_no_package_has_it() {
 }
 
 #[test]
+fn upgrades_a_root_that_the_base_has_older() {
+    let listed = ["a 2; Depends: b", "b 2"];
+    let base = ["a 1", "b 1"];
+    assert_eq!(solve(&base, &listed, &["a"]).unwrap(), ["a 2"]);
+    assert_eq!(solve(&["a 2", "b 1"], &listed, &["a"]).unwrap(), [""; 0]);
+}
+
+#[test]
 fn explains_a_gap_as_a_chain() {
     let listed = [
         "patroni 3; Depends: python3-etcd",
