@@ -10,6 +10,7 @@ mod cgroup;
 mod client;
 mod cluster;
 mod command;
+mod cuts;
 mod disk;
 mod host;
 mod lab;
