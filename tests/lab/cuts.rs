@@ -16,10 +16,14 @@ use crate::host::Host;
 use crate::lab::{Lab, wait_until};
 use crate::release::Release;
 use crate::tell;
-use crate::waiting::{wait_serving, wait_standbys};
+use crate::waiting::{PATIENCE, report_of_this_boot, wait_serving, wait_standbys};
 
 /// From power-on until a bit after all serve, on two processors that nobody else uses.
 const SPAN: Duration = Duration::from_secs(75);
+/// How long installing takes on such a machine.
+const PACKAGES: Duration = Duration::from_secs(30);
+/// How long from the start of the services until all serve.
+const BOOTSTRAP: Duration = Duration::from_secs(25);
 /// How many runs where nobody says.
 const RUNS: u64 = 3;
 
@@ -50,46 +54,52 @@ fn seed() -> u64 {
     }
 }
 
-/// A cut: after how long since the last boot, and of whom.
+/// A cut of some hosts' power, so long after the first of them came so far.
 #[derive(Debug)]
 struct Cut {
+    from: From,
     after: Duration,
     hosts: Vec<String>,
 }
 
-/// The cuts of a run: the first at any instant of first boot, the second, where
-/// there is one, at any instant of the recovery from it.
+/// From when on a cut's time is counted. By steps, because how long they take
+/// differs between machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum From {
+    /// The last boot.
+    PowerOn,
+    /// The step `packages`.
+    Packages,
+    /// The step `health`, in which PostgreSQL's history begins and is copied.
+    Health,
+}
+
+/// The cuts of a run: one at any instant of first boot, half of the time another
+/// during the recovery from it.
 ///
-/// Half of the first ones fall into the first half minute, in which packages
-/// are installed, the rest anywhere. Of three seeds that follow each other one
-/// takes a single host's power.
+/// One third is counted from power-on and falls anywhere, one from the first
+/// package, one from the start of the services: those are where most is written.
+/// Of three seeds that follow each other one takes a single host's power.
 fn draw(seed: u64, names: &[String]) -> Vec<Cut> {
     let mut dice = Dice(seed);
-    let hosts = |dice: &mut Dice| {
-        if seed.is_multiple_of(3) {
-            let index = dice.below(names.len() as u64);
-            vec![names[usize::try_from(index).expect("few hosts")].clone()]
+    let count = 1 + dice.below(2);
+    let cut = |_| {
+        let (from, span) = match dice.below(3) {
+            0 => (From::PowerOn, SPAN),
+            1 => (From::Packages, PACKAGES),
+            _ => (From::Health, BOOTSTRAP),
+        };
+        let millis = u64::try_from(span.as_millis()).expect("a short time");
+        let after = Duration::from_millis(dice.below(millis));
+        let index = usize::try_from(dice.below(names.len() as u64)).expect("few hosts");
+        let hosts = if seed.is_multiple_of(3) {
+            vec![names[index].clone()]
         } else {
             names.to_vec()
-        }
+        };
+        Cut { from, after, hosts }
     };
-    let millis = u64::try_from(SPAN.as_millis()).expect("a short time");
-    let span = if dice.below(2) == 0 {
-        millis / 2
-    } else {
-        millis
-    };
-    let mut cuts = vec![Cut {
-        after: Duration::from_millis(dice.below(span)),
-        hosts: hosts(&mut dice),
-    }];
-    if dice.below(2) == 0 {
-        cuts.push(Cut {
-            after: Duration::from_millis(dice.below(millis * 2 / 3)),
-            hosts: hosts(&mut dice),
-        });
-    }
-    cuts
+    (0..count).map(cut).collect()
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same run
@@ -118,6 +128,7 @@ fn one_run(seed: u64) {
         let empty = empty_files_of_a_new_host(&lab.hosts()[0])?;
         lab.boot_all()?;
         for cut in draw(seed, &names) {
+            wait_for_step(lab.host(&cut.hosts[0]), cut.from)?;
             sleep(cut.after);
             the_power_is_cut(lab, &cut)?;
         }
@@ -150,12 +161,30 @@ fn the_power_is_cut(lab: &mut Lab, cut: &Cut) -> Result<(), Failure> {
         .map(|name| format!("{name} at {}", step_of(lab.host(name))))
         .collect();
     eprintln!(
-        "lab: cuts: power cut {:.1} s after power-on: {}",
+        "lab: cuts: power cut {:.1} s after {:?}: {}",
         cut.after.as_secs_f64(),
+        cut.from,
         stood.join(", ")
     );
     lab.cut_power_of(&cut.hosts)?;
     lab.boot_these(&cut.hosts)
+}
+
+/// Waits until a host of this boot has come so far, or has gone further.
+fn wait_for_step(host: &Host, from: From) -> Result<(), Failure> {
+    let further: &[&str] = match from {
+        From::PowerOn => return Ok(()),
+        From::Packages => &["packages", "files", "markers", "services", "health"],
+        From::Health => &["health"],
+    };
+    let what = format!("{} comes to {from:?}", host.name);
+    wait_until(&what, PATIENCE, || {
+        let report = report_of_this_boot(host)?;
+        let is_there = further.iter().any(|step| report["step"] == **step);
+        is_there
+            .then_some(())
+            .ok_or_else(|| format!("its report says {report}").into())
+    })
 }
 
 /// Where a host stands, in the words of its report.
