@@ -11,15 +11,17 @@
 //! A run that was ended without its machine has lost nothing: what it wrote is
 //! still to come to the disk. The mark therefore names the boot.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::host::{Host, read_if_there, read_json};
+use super::packages;
 use super::stop::Stop;
 
 const FILE: &str = "installing.json";
@@ -55,6 +57,8 @@ pub struct Mark {
     cut: bool,
     /// Files below `/etc` that were empty before.
     pub empty: BTreeSet<PathBuf>,
+    /// The packages of the closure that the host had before, and their versions.
+    pub had: BTreeMap<String, String>,
 }
 
 /// How far an earlier run came.
@@ -63,7 +67,7 @@ pub enum Left {
     /// No mark: nothing, or everything.
     Whole,
     /// It was ended in this boot; the page cache has all that it wrote.
-    Ended,
+    Ended(Mark),
     /// The machine went down: only what was flushed is there.
     Cut(Mark),
 }
@@ -77,7 +81,7 @@ pub fn left(host: &Host) -> Result<Left, Stop> {
     Ok(if mark.cut || !is_same {
         Left::Cut(mark)
     } else {
-        Left::Ended
+        Left::Ended(mark)
     })
 }
 
@@ -95,21 +99,33 @@ pub struct Installing<'a> {
 }
 
 impl<'a> Installing<'a> {
-    /// Puts the mark on the disk. What an earlier mark remembers stays remembered.
-    pub fn begin(host: &'a Host<'a>, generation: u64, left: &Left) -> Result<Self, Stop> {
-        let empty = match left {
-            Left::Cut(mark) => mark.empty.clone(),
-            Left::Whole | Left::Ended => empty_files(&host.path("/etc"))?,
+    /// Puts the mark on the disk. What an earlier mark remembers stays remembered:
+    /// nothing since then is on the disk for sure.
+    pub fn begin(
+        host: &'a Host<'a>,
+        generation: u64,
+        left: &Left,
+        bundles: &[RoleBundle],
+    ) -> Result<Self, Stop> {
+        let boot = boot(host)?.unwrap_or_default();
+        let mark = match left {
+            Left::Cut(mark) | Left::Ended(mark) => Mark {
+                generation,
+                boot,
+                cut: matches!(left, Left::Cut(_)),
+                ..mark.clone()
+            },
+            Left::Whole => Mark {
+                generation,
+                boot,
+                cut: false,
+                empty: empty_files(&host.path("/etc"))?,
+                had: had(host, bundles)?,
+            },
         };
         if *left == Left::Whole {
             keep_status(host)?;
         }
-        let mark = Mark {
-            generation,
-            boot: boot(host)?.unwrap_or_default(),
-            cut: matches!(left, Left::Cut(_)),
-            empty,
-        };
         let bytes = serde_json::to_vec_pretty(&mark)
             .map_err(|fault| Stop::World(format!("`/etc` has a name that is no text: {fault}")))?;
         let systems = file_systems(host)?;
@@ -131,6 +147,13 @@ impl<'a> Installing<'a> {
         durable::remove(&self.host.state(FILE))?;
         Ok(durable::remove(&self.host.state(STATUS_BEFORE))?)
     }
+}
+
+fn had(host: &Host, bundles: &[RoleBundle]) -> Result<BTreeMap<String, String>, Stop> {
+    let entries = packages::entries(bundles);
+    let installed = packages::installed(host)?.into_iter();
+    let is_ours = |(name, _): &(String, String)| entries.iter().any(|entry| entry.name == *name);
+    Ok(installed.filter(is_ours).collect())
 }
 
 /// For the day on which dpkg's own is unreadable.
@@ -202,16 +225,19 @@ mod tests {
         boot("one\n");
         durable::write(&host.path(STATUS), b"Package: a\n", Rights::own(0o644)).unwrap();
         assert_eq!(left(&host).unwrap(), Left::Whole);
-        drop(Installing::begin(&host, 1, &Left::Whole).unwrap());
-        assert_eq!(left(&host).unwrap(), Left::Ended);
+        drop(Installing::begin(&host, 1, &Left::Whole, &[]).unwrap());
+        assert!(matches!(left(&host).unwrap(), Left::Ended(_)));
         boot("two\n");
         let cut = left(&host).unwrap();
         assert!(matches!(cut, Left::Cut(_)));
-        drop(Installing::begin(&host, 1, &cut).unwrap());
+        drop(Installing::begin(&host, 1, &cut, &[]).unwrap());
         // Still cut: a run of the same boot has not mended what the last boot lost.
         let cut = left(&host).unwrap();
         assert!(matches!(cut, Left::Cut(_)));
-        Installing::begin(&host, 1, &cut).unwrap().end().unwrap();
+        Installing::begin(&host, 1, &cut, &[])
+            .unwrap()
+            .end()
+            .unwrap();
         assert_eq!(left(&host).unwrap(), Left::Whole);
         assert!(!host.state(STATUS_BEFORE).exists());
     }
@@ -220,7 +246,7 @@ mod tests {
     fn where_the_kernel_names_no_boot_the_worst_is_taken_for_true() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         let host = system.host(folder.path());
-        drop(Installing::begin(&host, 1, &Left::Whole).unwrap());
+        drop(Installing::begin(&host, 1, &Left::Whole, &[]).unwrap());
         assert!(matches!(left(&host).unwrap(), Left::Cut(_)));
     }
 
@@ -231,7 +257,7 @@ mod tests {
         for (path, text) in [("/etc/a/flag", ""), ("/etc/full", "x")] {
             durable::write(&host.path(path), text.as_bytes(), Rights::own(0o644)).unwrap();
         }
-        drop(Installing::begin(&host, 1, &Left::Whole).unwrap());
+        drop(Installing::begin(&host, 1, &Left::Whole, &[]).unwrap());
         let Left::Cut(mark) = left(&host).unwrap() else {
             panic!("no mark")
         };

@@ -79,11 +79,29 @@ fn lists(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
 
 fn empty(host: &Host, before: &BTreeSet<PathBuf>) -> Result<Vec<String>, Stop> {
     let mut done = Vec::new();
+    let listed = listed(host)?;
     for path in empty_files(&host.path("/etc"))?.difference(before) {
+        if listed.contains(path) {
+            // Some packages have empty files; `configuration` knows them.
+            continue;
+        }
         durable::remove(path)?;
         done.push(format!("`{}` is empty since then: removed", path.display()));
     }
     Ok(done)
+}
+
+/// Every path that a package is known by.
+fn listed(host: &Host) -> Result<BTreeSet<PathBuf>, Stop> {
+    let mut listed = BTreeSet::new();
+    for path in entries(&host.path("/var/lib/dpkg/info"))? {
+        if path.extension().is_some_and(|kind| kind == "list") {
+            let list = read_if_there(&path)?.unwrap_or_default();
+            let list = String::from_utf8_lossy(&list);
+            listed.extend(list.lines().map(|line| host.path(line)));
+        }
+    }
+    Ok(listed)
 }
 
 /// Takes away configuration files that are a beginning of what their package has.
@@ -179,7 +197,7 @@ mod tests {
     }
 
     fn mark(host: &Host) -> Mark {
-        drop(Installing::begin(host, 1, &Left::Whole).unwrap());
+        drop(Installing::begin(host, 1, &Left::Whole, &[]).unwrap());
         match left(host).unwrap() {
             Left::Cut(mark) => mark,
             left => panic!("{left:?}"),
@@ -216,9 +234,15 @@ mod tests {
         lay(&host, "/etc/flag", "");
         let mark = mark(&host);
         lay(&host, "/etc/ssl/certificate.pem", "");
+        lay(&host, "/etc/userlist.txt", "");
+        lay(
+            &host,
+            "/var/lib/dpkg/info/a.list",
+            "/etc\n/etc/userlist.txt\n",
+        );
         let done = mend(&host, &[], &mark).unwrap();
         assert_eq!(done.len(), 1, "{done:?}");
-        assert!(host.path("/etc/flag").exists());
+        assert!(host.path("/etc/flag").exists() && host.path("/etc/userlist.txt").exists());
         assert!(!host.path("/etc/ssl/certificate.pem").exists());
     }
 

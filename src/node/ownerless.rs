@@ -124,7 +124,8 @@ fn is_ownerless(said: &[(String, Said)], members: &[&str]) -> bool {
         Said::Silent(_) => !members.contains(&name.as_str()),
         Said::Begins | Said::Holds(_) => false,
     };
-    said.iter().all(is_away) && empty > (said.len() + 1) / 2
+    let total = said.len() + 1;
+    said.iter().all(is_away) && empty > total / 2
 }
 
 #[cfg(test)]

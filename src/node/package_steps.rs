@@ -1,14 +1,18 @@
 //! The steps that concern the host's packages: mending what a power cut left
 //! of them, and installing them under a mark ([`super::installing`]).
 
+use std::collections::BTreeMap;
+
 use super::files;
 use super::held;
 use super::installing::{self, Installing, Left};
 use super::mending;
 use super::packages::{self, Flushing, PackageManager, names};
+use super::repository;
 use super::step::{Check, Context, Scope, Step};
 use super::steps::{needed_if, nothing};
 use super::stop::Stop;
+use super::system::Call;
 use super::units;
 
 /// The package manager that the bundles are for; none where there are none.
@@ -79,6 +83,7 @@ fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
         return Ok(lines);
     };
     let names = names(&context.bundles);
+    let pool: Vec<_> = repository::files(host)?.into_values().collect();
     lines.extend([
         "touch /var/lib/pgbundle/installing.json && sync   # a mark: what is installed is not on the disk yet".to_owned(),
         manager.repair_call(host).to_string(),
@@ -88,10 +93,9 @@ fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
             .to_string(),
         "sync && rm /var/lib/pgbundle/installing.json && sync   # with each file system's answer".to_owned(),
         "# and where the mark was there from before, the power was cut in between: dpkg's status is not".to_owned(),
-        "# believed, and all of it is installed again, each file flushed, in place of the above:".to_owned(),
+        "# believed, and what this host did not have before is unpacked again, before the above:".to_owned(),
         format!("{} < /dev/null", manager.merge_call(host)),
-        manager.install_again_call(host, &names).to_string() + " …   # and whatever else of the bundles is there",
-        manager.repair_call(host).to_string(),
+        manager.unpack_call(host, &pool, Flushing::AtTheEnd).to_string(),
     ]);
     Ok(lines)
 }
@@ -102,14 +106,14 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
     };
     match installing::left(context.host)? {
         Left::Whole => {}
-        Left::Ended => {
+        Left::Ended(_) => {
             return Ok(Check::Needed(
                 "installing was ended before everything was on the disk".to_owned(),
             ));
         }
         Left::Cut(_) => {
             return Ok(Check::Needed(
-                "the power was cut while packages were installed: all are installed again"
+                "the power was cut while packages were installed: what was installed is installed again"
                     .to_owned(),
             ));
         }
@@ -148,11 +152,12 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     held::hold(host, bundles)?;
     units::forbid_starts(host)?;
     let left = installing::left(host)?;
-    let installing = Installing::begin(host, identity.generation, &left)?;
-    let installed = match left {
-        Left::Cut(_) => install_again(context, manager),
-        Left::Whole | Left::Ended => install(context, manager),
+    let installing = Installing::begin(host, identity.generation, &left, bundles)?;
+    let unpacked = match &left {
+        Left::Cut(mark) => unpack_again(context, manager, &mark.had),
+        Left::Whole | Left::Ended(_) => Ok(()),
     };
+    let installed = unpacked.and_then(|()| install(context, manager));
     // Given back also when installing failed; after a cut the next run does it.
     units::allow_starts(host)?;
     installed?;
@@ -177,18 +182,24 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     Ok(())
 }
 
-/// A second cut must find more of them whole than the first: each file is flushed.
-fn install_again(context: &Context, manager: PackageManager) -> Result<(), Stop> {
+/// What the host needs to boot is flushed file by file, as when it was first
+/// installed: a second cut finds the mark, too, but must find it.
+fn unpack_again(
+    context: &Context,
+    manager: PackageManager,
+    had: &BTreeMap<String, String>,
+) -> Result<(), Stop> {
     let host = context.host;
     tell(context, &manager.merge_call(host))?;
-    let names = manager.to_install_again(host, &context.bundles)?;
-    let again = manager.install_again_call(host, &names);
-    if !tell(context, &again)? {
-        // Something half configured may have been in its way.
-        repair(context, manager)?;
-        host.system.run(&again)?;
+    let [upgraded, new] = manager.to_unpack_again(host, &context.bundles, had)?;
+    for (files, flushing) in [(upgraded, Flushing::Each), (new, Flushing::AtTheEnd)] {
+        let unpack = manager.unpack_call(host, &files, flushing);
+        if !files.is_empty() && !tell(context, &unpack)? {
+            // A package's script may have missed what another has by now.
+            repair(context, manager)?;
+            host.system.run(&unpack)?;
+        }
     }
-    host.system.run(&manager.repair_call(host))?;
     Ok(())
 }
 
@@ -197,11 +208,96 @@ fn repair(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     tell(context, &manager.repair_call(context.host)).map(drop)
 }
 
-/// Runs what may fail without harm; the console hears of it. True when it did not.
-fn tell(context: &Context, call: &super::system::Call) -> Result<bool, Stop> {
+/// Runs what may fail; the console hears of it. True when it did not.
+fn tell(context: &Context, call: &Call) -> Result<bool, Stop> {
     let answer = context.host.system.ask(call)?;
     if !answer.succeeded() {
         context.narrator.say(&answer.complaint());
     }
     Ok(answer.succeeded())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::durable::{self, Rights};
+    use crate::node::identity::tests::example;
+    use crate::node::services::tests::role;
+    use crate::node::system::recorded::Recorded;
+    use crate::node::up;
+
+    /// What apt and dpkg were asked, in few words.
+    fn asked(system: &Recorded) -> Vec<String> {
+        let words = [
+            "--set-selections",
+            "--unsafe-io",
+            "--force-unsafe-io",
+            "--unpack",
+            "--configure",
+            "--simulate",
+            "install",
+        ];
+        let brief = |call: String| {
+            let found = call.split([' ', '=']).filter(|word| words.contains(word));
+            let last = call.rsplit(['/', ' ']).next().unwrap_or_default();
+            let mut brief: Vec<&str> = found.collect();
+            brief.push(last);
+            brief.join(" ")
+        };
+        let calls = system.take().into_iter();
+        let is_ours = |call: &String| {
+            ["apt-get", "--unpack", "--configure", "--set-selections"]
+                .iter()
+                .any(|word| call.contains(word))
+        };
+        calls.filter(is_ours).map(brief).collect()
+    }
+
+    #[test]
+    fn after_a_cut_what_the_host_did_not_have_is_unpacked_again() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        system.answer("ActiveState", 0, "inactive\n");
+        // The host has `old` in an older version.
+        system.answer("dpkg-query", 0, "ii old 1\n");
+        system.answer("--simulate", 0, "Inst old [1] (2 x)\nInst new (1 x)\n");
+        let mut bundle = role("etcd", "etcd.service");
+        let entry = |name: &str, version: &str| {
+            serde_json::from_value(serde_json::json!({
+                "name": name, "version": version, "architecture": "amd64", "sha256": "0".repeat(64),
+            }))
+            .unwrap()
+        };
+        bundle.manifest.package_list = vec![entry("old", "2"), entry("new", "1")];
+        bundle.assignment.packages = vec!["new".to_owned()];
+        let mut context = up::context(&host, None);
+        context.identity = Some(example());
+        context.bundles = vec![bundle];
+        let index =
+            "Package: old\nFilename: pool/old.deb\n\nPackage: new\nFilename: pool/new.deb\n";
+        let path = repository::folder(&host).join("Packages");
+        durable::write(&path, index.as_bytes(), Rights::own(0o644)).unwrap();
+
+        system.answer("--no-remove install new", 1, "the disk is full");
+        let failed = install_packages(&mut context).unwrap_err();
+        assert_eq!(failed.exit_code(), 3);
+        let expected = [
+            "--configure -a",
+            "--simulate install new",
+            "install old",
+            "--force-unsafe-io install new",
+        ];
+        assert_eq!(asked(&system), expected);
+        // The kernel of a test names no boot: the mark is that of a cut.
+        system.answer("dpkg-query", 0, "ii old 2\nii new 1\n");
+        system.answer("--no-remove install new", 0, "");
+        install_packages(&mut context).unwrap();
+        let expected = [
+            "--set-selections --set-selections",
+            "--unpack old.deb",
+            "--force-unsafe-io --unpack new.deb",
+        ];
+        assert_eq!(asked(&system)[..3], expected);
+        assert_eq!(installing::left(&host).unwrap(), Left::Whole);
+    }
 }

@@ -5,6 +5,8 @@
 //! `[trusted=yes]` is right here and nowhere else: the index has no signature
 //! because each file's digest was checked against a signed manifest before.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::bundles::RoleBundle;
@@ -72,41 +74,47 @@ impl PackageManager {
         quiet(Call::new("apt-get", arguments))
     }
 
-    /// The call that installs `names` whether they are there or not, and with
-    /// them the configuration files that are missing.
-    pub fn install_again_call(self, host: &Host, names: &[String]) -> Call {
-        let mut arguments = options(host);
-        arguments.extend(dpkg_option("--force-confmiss"));
-        let words = [
-            "--yes",
-            "--fix-broken",
-            "--no-remove",
-            "--reinstall",
-            "install",
-        ];
-        arguments.extend(words.map(str::to_owned));
-        arguments.extend(names.iter().cloned());
-        quiet(Call::new("apt-get", arguments)).with("UCF_FORCE_CONFFMISS", "1")
+    /// The call that unpacks package files whatever dpkg has of them. apt is not
+    /// asked: what is half configured it does not install again ("No file name for").
+    pub fn unpack_call(self, host: &Host, files: &[PathBuf], flushing: Flushing) -> Call {
+        let mut arguments = root_option(host);
+        // All of them were installed together before, in an order that apt made;
+        // what they need of one another is there when they are configured.
+        arguments.push("--force-depends".to_owned());
+        if flushing == Flushing::AtTheEnd {
+            arguments.push("--force-unsafe-io".to_owned());
+        }
+        arguments.push("--unpack".to_owned());
+        arguments.extend(files.iter().map(|file| file.display().to_string()));
+        quiet(Call::new("dpkg", arguments))
     }
 
-    /// What is installed again after a power cut: the `names`, and whatever of
-    /// the bundles is there in their version or was on its way.
-    pub fn to_install_again(
+    /// What is unpacked again after a power cut: whatever of the bundles is there
+    /// or was on its way, but for what the host `had` in that version before.
+    /// First what it had in another version, then what it never had.
+    pub fn to_unpack_again(
         self,
         host: &Host,
         bundles: &[RoleBundle],
-    ) -> Result<Vec<String>, Stop> {
+        had: &BTreeMap<String, String>,
+    ) -> Result<[Vec<PathBuf>; 2], Stop> {
         let (installed, unfinished) = (installed(host)?, unfinished(host)?);
-        let is_there = |entry: &&PackageEntry| {
+        let is_begun = |entry: &&PackageEntry| {
             unfinished.contains(&entry.name)
-                || installed.contains(&(entry.name.clone(), entry.version.clone()))
+                || (installed.contains(&(entry.name.clone(), entry.version.clone()))
+                    && had.get(&entry.name) != Some(&entry.version))
         };
-        let there = entries(bundles).into_iter().filter(is_there);
-        let mut again: Vec<String> = there.map(|entry| entry.name.clone()).collect();
-        again.extend(names(bundles));
-        again.sort();
-        again.dedup();
-        Ok(again)
+        let files = repository::files(host)?;
+        let (mut upgraded, mut new) = (Vec::new(), Vec::new());
+        for entry in entries(bundles).into_iter().filter(is_begun) {
+            let kind = if had.contains_key(&entry.name) {
+                &mut upgraded
+            } else {
+                &mut new
+            };
+            kind.extend(files.get(&entry.name).cloned());
+        }
+        Ok([upgraded, new])
     }
 
     /// The call that merges the changes to dpkg's list that a cut left beside
@@ -132,12 +140,11 @@ impl PackageManager {
 
     /// The call that finishes what a power cut interrupted.
     pub fn repair_call(self, host: &Host) -> Call {
-        let root = format!("--root={}", host.root.display());
-        let mut arguments = vec!["--force-confold", "--configure", "-a"];
-        if host.root.as_os_str() != "/" {
-            arguments.insert(0, &root);
-        }
-        quiet(Call::new("dpkg", arguments))
+        let mut arguments = root_option(host);
+        // A configuration file that is missing since a cut comes back.
+        let words = ["--force-confold", "--force-confmiss", "--configure", "-a"];
+        arguments.extend(words.map(str::to_owned));
+        quiet(Call::new("dpkg", arguments)).with("UCF_FORCE_CONFFMISS", "1")
     }
 
     /// Writes our sources file and has the index read.
@@ -286,6 +293,14 @@ fn options(host: &Host) -> Vec<String> {
         .into_iter()
         .for_each(|setting| options.extend(["-o".to_owned(), setting]));
     options
+}
+
+/// What makes dpkg work on another root than its own.
+fn root_option(host: &Host) -> Vec<String> {
+    if host.root.as_os_str() == "/" {
+        return Vec::new();
+    }
+    vec![format!("--root={}", host.root.display())]
 }
 
 /// An option that apt hands on to dpkg.

@@ -49,6 +49,22 @@ fn in_pool(stanza: &str) -> Option<(String, String)> {
     Some((file, stanza))
 }
 
+/// The package files of the repository, by the names of their packages.
+pub fn files(host: &Host) -> Result<BTreeMap<String, PathBuf>, Stop> {
+    let folder = folder(host);
+    let index = read_if_there(&folder.join("Packages"))?.unwrap_or_default();
+    let index = String::from_utf8_lossy(&index);
+    let field = |stanza: &str, name: &str| {
+        let line = stanza.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().to_owned())
+    };
+    let file = |stanza| {
+        let name = field(stanza, "Package:")?;
+        Some((name, folder.join(field(stanza, "Filename:")?)))
+    };
+    Ok(index.split("\n\n").filter_map(file).collect())
+}
+
 /// KiB that the repository's packages take once installed.
 pub fn installed_kib(index: &str) -> u64 {
     let sizes = index

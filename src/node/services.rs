@@ -137,7 +137,9 @@ fn start(host: &Host, service: &Service, pending: &Pending) -> Result<(), Stop> 
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
+    //! Who is started when, and a role for other modules' tests.
+
     use std::time::Instant;
 
     use serde_json::json;
@@ -147,7 +149,8 @@ mod tests {
     use crate::node::identity::tests::example;
     use crate::node::system::recorded::Recorded;
 
-    fn role(role: &str, unit: &str) -> RoleBundle {
+    /// A role of one service beside the clock, without packages.
+    pub fn role(role: &str, unit: &str) -> RoleBundle {
         let layer = json!({"digest": "0".repeat(64), "files": []});
         let manifest = json!({
             "format": 1, "cluster": "demo", "cluster_id": "00", "role": role, "profile": "debian12",

@@ -290,6 +290,9 @@ pub fn keep_disk_logs(root: &Path, folder: &Path) -> Result<(), Failure> {
         "var/log/cloud-init.log",
         "var/log/cloud-init-output.log",
         "var/lib/pgbundle/report.json",
+        "var/lib/pgbundle/installing.json",
+        "var/lib/postgresql/15/main.pgbundle.json",
+        "var/log/dpkg.log",
     ] {
         let from = root.join(path);
         let to = folder.join(from.file_name().expect("the paths above have names"));

@@ -203,11 +203,31 @@ impl Lab {
         self.network.set_port(*port, is_in)
     }
 
+    /// Takes the power of some hosts at the same instant.
+    pub fn cut_power_of(&mut self, names: &[String]) -> Result<(), Failure> {
+        self.at_once_these(names, Host::cut_power)
+    }
+
+    /// Switches some hosts on at once.
+    pub fn boot_these(&mut self, names: &[String]) -> Result<(), Failure> {
+        self.at_once_these(names, Host::boot)
+    }
+
     fn at_once(&mut self, act: fn(&mut Host) -> Result<(), Failure>) -> Result<(), Failure> {
+        let names: Vec<String> = self.hosts.iter().map(|host| host.name.clone()).collect();
+        self.at_once_these(&names, act)
+    }
+
+    fn at_once_these(
+        &mut self,
+        names: &[String],
+        act: fn(&mut Host) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let faults: Vec<String> = thread::scope(|scope| {
             let threads: Vec<_> = self
                 .hosts
                 .iter_mut()
+                .filter(|host| names.contains(&host.name))
                 .map(|host| scope.spawn(move || act(host).map_err(|cause| cause.to_string())))
                 .collect();
             let ended = threads.into_iter().map(|thread| thread.join());

@@ -12,6 +12,7 @@ mod cgroup;
 mod client;
 mod cluster;
 mod command;
+mod cuts;
 mod disk;
 mod failures;
 mod host;

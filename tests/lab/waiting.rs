@@ -33,11 +33,15 @@ pub fn wait_refused(lab: &Lab, name: &str) -> Result<Value, Failure> {
     wait_until(&what, PATIENCE, || finished_report(host, &["refused"]))
 }
 
-fn finished_report(host: &Host, states: &[&str]) -> Result<Value, Failure> {
-    // An earlier boot's report says nothing of this one; /run is new with each boot.
+/// An earlier boot's report says nothing of this one; /run is new with each boot.
+pub fn report_of_this_boot(host: &Host) -> Result<Value, Failure> {
     let is_new = "test /var/lib/pgbundle/report.json -nt /run/systemd/private";
     host.run(is_new).map_err(|_| "no report of this boot")?;
-    let report = host.report()?.ok_or("no report")?;
+    Ok(host.report()?.ok_or("no report")?)
+}
+
+fn finished_report(host: &Host, states: &[&str]) -> Result<Value, Failure> {
+    let report = report_of_this_boot(host)?;
     let is_finished = states.iter().any(|state| report["state"] == **state);
     if is_finished {
         return Ok(report);
