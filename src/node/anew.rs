@@ -178,11 +178,12 @@ pub fn wait_for_history(host: &Host) -> Result<(), Stop> {
             }
             // Patroni would wait for it, too.
             Remembered::Unknown(why) => (
-                format!("etcd does not answer ({why})"),
+                format!("etcd, which does not answer ({why})"),
                 "see what etcd waits for".to_owned(),
             ),
             Remembered::Nothing => (
-                "etcd was begun anew and remembers no cluster, and data of it is here".to_owned(),
+                "etcd, which was begun anew and remembers no cluster, while data of it is here"
+                    .to_owned(),
                 remedy(settings.cluster.as_str()),
             ),
         };

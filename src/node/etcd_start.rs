@@ -101,7 +101,8 @@ fn say_why(host: &Host, settings: &EtcdStart, stop: &Stop) -> Result<(), Stop> {
     let reach = anew::reach(host)?.map_or(String::new(), |reach| format!("; {reach}"));
     let cluster = identity::stored(host)?.map(|identity| identity.cluster.to_string());
     let remedy = anew::remedy(cluster.as_deref().unwrap_or("CLUSTER"));
-    unit_waits::leave(host, &folder, WANTED, &format!("{reason}{reach}"), &remedy)
+    let of = format!("the others: {reason}{reach}");
+    unit_waits::leave(host, &folder, WANTED, &of, &remedy)
 }
 
 fn decide(host: &Host, settings: &EtcdStart) -> Result<Start, Stop> {

@@ -60,9 +60,7 @@ fn nothing_begins(lab: &Lab, client: &Client) -> Result<(), Failure> {
         wait_until(&what, SOON, || words_of(host))?;
         let what = format!("{}: the console says so, too", host.name);
         wait_until(&what, SOON, || {
-            // A console's lines are folded.
-            let console = host.console().replace('\r', "");
-            let console = console.replace("\npgbundle-node: health:   ", " ");
+            let console = unfolded(&host.console());
             let is_said = console.contains("the cluster's data was on this host");
             (is_said && console.contains(VERB))
                 .then_some(())
@@ -81,6 +79,15 @@ fn nothing_begins(lab: &Lab, client: &Client) -> Result<(), Failure> {
         assert!(!write.is_success(), "{name}: takes no writes: {write:?}");
     }
     Ok(())
+}
+
+/// What the node program said while it waited, as one line: a console folds long ones.
+fn unfolded(console: &str) -> String {
+    let said = console.lines().filter_map(|line| {
+        let (_, text) = line.split_once("pgbundle-node: health:")?;
+        Some(text.trim())
+    });
+    said.collect::<Vec<_>>().join(" ")
 }
 
 /// What `status` says, once it names the verb.
