@@ -215,7 +215,7 @@ fn everything_serves(lab: &Lab) -> Result<(), Failure> {
 }
 
 /// What a host is asked once it serves. Each question says nothing when all is well.
-const QUESTIONS: [(&str, &str); 6] = [
+const QUESTIONS: [(&str, &str); 7] = [
     (
         "pgbundle-node verify finds no drift",
         "pgbundle-node verify | grep -v '^everything is as'",
@@ -232,6 +232,10 @@ const QUESTIONS: [(&str, &str); 6] = [
     (
         "no unit has failed",
         "systemctl list-units --failed --plain --no-legend",
+    ),
+    (
+        "the first boot is noted as over",
+        "test -e /var/lib/pgbundle/seed/settled || echo it is not",
     ),
     (
         "the mark is gone",
