@@ -18,7 +18,11 @@ pub struct Apt {
 impl Apt {
     /// Sets apt up in `root`, lets it take in the lists, and with them its binary cache.
     pub fn new(root: &Path, mirror: &Path, lock: &Lock) -> Self {
-        for folder in ["lists/partial", "cache/archives/partial", "etc"] {
+        for folder in [
+            "lists/partial",
+            "cache/archives/partial",
+            "etc/preferences.d",
+        ] {
             fs::create_dir_all(root.join(folder)).expect("the temporary folder is writable");
         }
         let write = |name: &str, text: String| {

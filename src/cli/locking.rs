@@ -188,17 +188,21 @@ impl<'a> Locking<'a> {
     }
 
     /// Keeps the evidence, which builds need, and what it unpacks to, which
-    /// the next lock is made from sooner.
+    /// the next lock is made from sooner. All at once: each waits for the disk.
     fn keep(&self, indexes: &[VerifiedIndex]) -> Result<(), StoreError> {
-        for index in indexes {
-            let mut contents = index.evidence.iter().filter_map(|it| it.content.as_ref());
-            contents.try_for_each(|content| self.store.keep(content))?;
-            index
-                .packages
-                .iter()
-                .try_for_each(|text| self.store.keep_for_now(text))?;
-        }
-        Ok(())
+        let evidence = indexes.iter().flat_map(|index| &index.evidence);
+        let texts = indexes.iter().flat_map(|index| &index.packages);
+        thread::scope(|scope| {
+            let contents = evidence.filter_map(|it| it.content.as_ref());
+            let keeping: Vec<_> = contents
+                .map(|content| scope.spawn(|| self.store.keep(content)))
+                .collect();
+            let kept = { texts }.try_for_each(|text| self.store.keep_for_now(text));
+            for one in keeping {
+                one.join().expect("keeping does not panic")?;
+            }
+            kept
+        })
     }
 
     /// Brings the plain files into the store; their sizes by name.

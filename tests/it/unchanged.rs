@@ -64,10 +64,13 @@ fn one_flipped_bit_in_any_file_is_written_over() {
     }
 }
 
+/// What is done to a release, in words and in deed.
+type Alteration = (&'static str, fn(&Path));
+
 #[test]
 fn what_is_missing_too_much_or_open_to_others_is_put_right() {
     let tiny = built();
-    let alterations: [(&str, fn(&Path)); 8] = [
+    let alterations: [Alteration; 8] = [
         ("a bundle is missing", |release| {
             fs::remove_file(release.join("public/bundles/etcd.tar.gz")).unwrap();
         }),
