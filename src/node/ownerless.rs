@@ -125,7 +125,7 @@ fn is_ownerless(said: &[(String, Said)], members: &[&str]) -> bool {
         Said::Begins | Said::Holds(_) => false,
     };
     let total = said.len() + 1;
-    said.iter().all(is_away) && empty > total / 2
+    said.iter().all(is_away) && 2 * empty > total
 }
 
 #[cfg(test)]

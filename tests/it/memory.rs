@@ -71,6 +71,7 @@ fn a_file_of_any_size_goes_through_in_pieces() {
     let out = tiny.path("dist").display().to_string();
     let mut build: Vec<_> = making.iter().map(String::as_str).collect();
     build.extend(["--offline", "--out", &out]);
+    build.extend(&mirrors);
     let on_media = [&build[..], &["--media"]].concat();
     for (what, peak) in [
         ("lock", peak(&tiny, "lock", &mirrors)),

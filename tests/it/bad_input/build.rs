@@ -105,6 +105,8 @@ fn a_build_that_is_told_to_end_leaves_the_release_before_it() {
     let tiny = Tiny::with(&many_nodes());
     tiny.build(&[]).succeeded();
     tiny::copy(&tiny.path("dist"), &tiny.path("before"));
+    // Where nothing changed, nothing would be written.
+    tiny.spec(&(many_nodes() + "\n[postgres.parameters]\nmax_connections = 77\n"));
     ended_by(&tiny, "-HUP", 1);
     assert_eq!(
         tiny::difference(&tiny.path("before"), &tiny.path("dist")),
@@ -188,8 +190,8 @@ fn a_build_that_fails_leaves_the_release_before_it() {
     exit code 2
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny (amd64)
     lock     [ROOT]/demo.tiny-amd64.lock: 10 packages, [N] KiB, as of 2026-01-05T02:11:10Z
-    fetch    12 files, [N] KiB, of which [N] B are not in the store yet
     secrets  [ROOT]/secrets
+    fetch    12 files, [N] KiB, of which [N] B are not in the store yet
     error: the user-data of `db-1` has [N] bytes, [N] more than the 16384 that every platform takes: spread its roles over more nodes, or name fewer sources
     ");
 }

@@ -200,6 +200,7 @@ fn a_bundle_that_is_nowhere_is_waited_for_and_named() {
     insta::assert_snapshot!(refused(&tiny), @"
     exit code 3
     bundles: waiting for the proxy bundle (bundles/proxy.tar.gz) from folder /srv/pgbundle (`bundles/proxy.tar.gz`: No such file or directory (os error 2)), since 2026-01-05 03:11:10 CET ([N] s)
+    bundles: to do: attach the medium or let a source serve it; it is looked for again every few seconds
     bundles: error: the proxy bundle (bundles/proxy.tar.gz) came from none of: folder /srv/pgbundle (`bundles/proxy.tar.gz`: No such file or directory (os error 2)): attach the medium or let a source serve it; it is looked for again every few seconds
     ");
 }

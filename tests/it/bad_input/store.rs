@@ -62,6 +62,8 @@ fn an_empty_store_names_every_missing_file() {
 #[test]
 fn a_blob_that_was_altered_is_set_aside_and_fetched_anew() {
     let tiny = Tiny::built();
+    // Where the release still stood, no blob would be read.
+    fs::remove_dir_all(tiny.path("dist")).unwrap();
     let right = alter(&tiny, "patroni");
     let said = tiny.build(&[]).succeeded();
     let warning = said.lines().find(|line| line.starts_with("warning: "));
@@ -72,6 +74,7 @@ fn a_blob_that_was_altered_is_set_aside_and_fetched_anew() {
 #[test]
 fn a_blob_that_was_altered_is_not_used_where_nothing_may_be_fetched() {
     let tiny = Tiny::built();
+    fs::remove_dir_all(tiny.path("dist")).unwrap();
     alter(&tiny, "patroni");
     // What was found is kept for whoever wants to know what happened to it.
     let blob = tiny.blob("patroni");
