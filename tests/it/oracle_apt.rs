@@ -127,7 +127,7 @@ impl<'i> Bench<'i> {
         let mut plan = self.plan.clone();
         plan.packages = BTreeMap::new();
         for (role, root) in asked {
-            let of_role = plan.packages.entry(*role).or_insert_with(Vec::new);
+            let of_role = plan.packages.entry(*role).or_default();
             of_role.push((*root).to_owned());
         }
         match close::close_all(&plan, std::slice::from_ref(&host.base), &self.listed) {
