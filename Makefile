@@ -7,6 +7,8 @@ OUT     ?= dist
 PREFIX  ?= /usr/local
 DESTDIR ?=
 CARGO   ?= cargo
+# What `make soak` does: this many power cuts and killed leaders, ten times as many root sets.
+N       ?= 100
 
 TARGET := x86_64-unknown-linux-gnu
 TOOL   := target/release/pgbundle
@@ -14,7 +16,7 @@ NODE   := target/$(TARGET)/node/pgbundle-node
 
 export PGBUNDLE_NODE := $(CURDIR)/$(NODE)
 
-.PHONY: bundle tool node test lint bench lab lab-down golden install clean need-rust
+.PHONY: bundle tool node test soak lint bench lab lab-down golden install clean need-rust
 
 bundle: tool node
 	$(TOOL) build --profile $(PROFILE) --cluster $(CLUSTER) --out $(OUT) --node-program $(NODE)
@@ -35,6 +37,14 @@ test: node
 	$(CARGO) test --locked --lib --bins --test it
 	$(CARGO) test --locked --test lab -- --test-threads=1
 
+# What CI has no time for: the same tests with larger counts, and every fuzz
+# target for a while (PGBUNDLE_FUZZ_SECONDS each, 60). PGBUNDLE_SEED repeats a run.
+soak: node
+	PGBUNDLE_ROOT_SETS=$$((10 * $(N))) $(CARGO) test --locked --test it -- --nocapture oracle_
+	fuzz/run.sh
+	PGBUNDLE_LEADER_KILLS=$(N) $(CARGO) test --locked --test lab -- --test-threads=1 --nocapture failures
+	PGBUNDLE_CUTS=$(N) $(CARGO) test --locked --test lab -- --test-threads=1 --nocapture cuts
+
 # The example cluster, left running on this machine for a person to try.
 lab: node
 	$(CARGO) test --locked --test lab -- --ignored --exact --nocapture up::up
@@ -47,12 +57,13 @@ lint: need-rust
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	$(CARGO) clippy --locked --no-default-features --bin pgbundle-node -- -D warnings
 
-# Beside apt, tar and gzip, as ratios; the release build, over the example's lock.
+# Beside apt, tar, gzip and a cluster made by hand, as ratios; the release build,
+# over the example's lock. The last row boots hosts and needs root.
 bench: bundle
 	BENCH_TOOL=$(CURDIR)/$(TOOL) BENCH_CLUSTER=$(CURDIR)/$(CLUSTER) \
-	BENCH_LOCK=$(CURDIR)/$(basename $(CLUSTER)).$(PROFILE)-amd64.lock \
 	BENCH_STORE="$${PGBUNDLE_STORE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/pgbundle}" \
 	$(CARGO) bench --locked --bench ratios
+	$(CARGO) test --locked --test lab -- --ignored --exact --nocapture bench::boot_to_first_write
 
 golden: need-rust
 	PGBUNDLE_GOLDEN=write $(CARGO) test --locked --test it golden
