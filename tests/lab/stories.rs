@@ -237,11 +237,13 @@ fn patroni_lets_strangers_read_alone(
     release: &Release,
 ) -> Result<(), Failure> {
     let url = |path: &str| format!("https://{address}:8008/{path}");
-    assert_eq!(
-        client.curl(&url("health"), &[])?.out,
-        "200",
-        "{name}: Patroni answers"
-    );
+    // A standby streams before the Patroni that was restarted has looked at it.
+    wait_until(&format!("{name}: Patroni answers"), SOON, || {
+        match client.curl(&url("health"), &[])?.out.as_str() {
+            "200" => Ok(()),
+            other => Err(Failure::from(other)),
+        }
+    })?;
     let user = format!("patroni:{}", release.password("restapi")?);
     for (method, path) in [
         ("POST", "restart"),
