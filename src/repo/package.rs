@@ -70,6 +70,7 @@ impl<'a> Package<'a> {
             package: name.unwrap_or_default().to_owned(),
             field,
         };
+        let name = name.filter(|name| !name.is_empty());
         let name = name.ok_or_else(|| missing("Package"))?;
         let version = DebVersion::parse(version.ok_or_else(|| missing("Version"))?);
         Ok(Self {
