@@ -111,9 +111,7 @@ impl Side<'_> {
             self.weigh(holder);
         }
         for id in self.explained.clone() {
-            for need in &self.lowered.model.solvable(id).requirements {
-                self.follow(need);
-            }
+            self.follow(id);
             self.make_room(id);
         }
         self.explained.len() > before
@@ -141,11 +139,19 @@ impl Side<'_> {
         }
     }
 
-    /// A need of what came by such a choice, that nothing shared meets.
-    fn follow(&mut self, need: &Requirement) {
-        let mine = among(need, self.mine);
-        if !mine.iter().any(|id| self.other.contains(id)) {
-            self.explained.extend(mine);
+    /// What came by such a choice has needs of its own; where something shared
+    /// meets one as well, what stands beside it is an alternative again.
+    fn follow(&mut self, holder: Id) {
+        let needs = &self.lowered.model.solvable(holder).requirements;
+        for (place, need) in needs.iter().enumerate() {
+            let mine = among(need, self.mine).into_iter();
+            let (shared, alone): (Vec<_>, Vec<_>) = mine.partition(|id| self.other.contains(id));
+            for id in alone {
+                if self.explained.insert(id) && !shared.is_empty() {
+                    let holder = Some(holder);
+                    self.causes.insert(Cause { holder, place });
+                }
+            }
         }
     }
 
