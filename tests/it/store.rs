@@ -28,7 +28,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::at(folder.path().join("store")).unwrap();
         let client = Client::new(Options {
-            stall: Duration::from_millis(400),
+            stall: Duration::from_secs(1),
             pause: Duration::from_millis(1),
             tries: 3,
             ..Options::default()

@@ -1,6 +1,7 @@
 //! `make bench`: from power-on to the first write through the VIP, beside the same cluster made
 //! by hand. No test: numbers for people to read.
 
+use std::env;
 use std::time::{Duration, Instant};
 
 use crate::byhand;
@@ -11,7 +12,7 @@ use crate::needs::{self, Decision};
 use crate::release::Release;
 use crate::waiting::wait_serving;
 
-/// Pairs of runs, in turn.
+/// Pairs of runs, in turn, unless `PGBUNDLE_BOOTS` says how many.
 const RUNS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(300);
 
@@ -30,7 +31,11 @@ fn boot_to_first_write() {
 fn measure() -> Result<String, Failure> {
     let release = Release::shared()?;
     let (mut ours, mut others, mut shares) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..RUNS {
+    let runs = match env::var("PGBUNDLE_BOOTS") {
+        Ok(number) => number.parse()?,
+        Err(_) => RUNS,
+    };
+    for _ in 0..runs {
         let (seconds, share) = ours_once(release)?;
         ours.push(seconds);
         shares.push(share);
