@@ -30,8 +30,7 @@
 //! # What no rule can tell
 //! A majority of data nodes *and* of etcd lost at once and rebuilt, the rest
 //! full and switched off, is to the rebuilt hosts a first boot. The full node's
-//! data is still safe when it returns: its etcd refuses the other cluster id,
-//! and Patroni refuses another system identifier.
+//! data is still safe when it returns: Patroni refuses another system identifier.
 
 use serde_json::Value;
 
