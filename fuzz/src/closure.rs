@@ -1,8 +1,8 @@
 //! The closure over a base and an index, as far as the indexes lead.
 
-use pgbundle::repo::lower::{Siblings, lower};
+use pgbundle::repo::deb::lower::{Siblings, lower};
+use pgbundle::repo::deb::package::PackageSet;
 use pgbundle::repo::model::{Id, Model, Requirement};
-use pgbundle::repo::package::PackageSet;
 use pgbundle::solve;
 
 /// What parts the base from the index.

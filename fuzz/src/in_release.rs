@@ -1,8 +1,8 @@
 //! A suite's signed release.
 
 use pgbundle::base::Epoch;
+use pgbundle::repo::deb::release::Release;
 use pgbundle::repo::openpgp::verify;
-use pgbundle::repo::release::Release;
 use sequoia_openpgp::Cert;
 use sequoia_openpgp::parse::Parse;
 

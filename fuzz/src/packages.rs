@@ -1,9 +1,9 @@
 //! Package indexes and base lists: stanzas, versions, relations.
 
 use pgbundle::repo::base::capture_from_status;
-use pgbundle::repo::deb822::{Stanza, stanzas};
-use pgbundle::repo::package::{Package, PackageSet};
-use pgbundle::repo::relation::{Operator, Relation, parse};
+use pgbundle::repo::deb::deb822::{Stanza, stanzas};
+use pgbundle::repo::deb::package::{Package, PackageSet};
+use pgbundle::repo::deb::relation::{Operator, Relation, parse};
 
 const RELATIONS: [&str; 5] = ["Pre-Depends", "Depends", "Conflicts", "Breaks", "Provides"];
 

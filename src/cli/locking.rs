@@ -17,7 +17,7 @@ use crate::lock::cover::Gap;
 use crate::lock::{Lock, indexes, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
-use crate::repo::index::{IndexError, VerifiedIndex};
+use crate::repo::deb::index::{IndexError, VerifiedIndex};
 use crate::repo::mirror::SourceError;
 use crate::spec::PlainFile;
 use crate::store::http::{Client, HttpError};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::base::{Architecture, Epoch};
 use crate::profile::Profile;
 use crate::repo::Transport;
-use crate::repo::index::{IndexError, VerifiedIndex};
+use crate::repo::deb::index::{IndexError, VerifiedIndex};
 use crate::repo::keyring::{FOLDERS, Keyring};
 use crate::repo::mirror::{Mirrors, SourceError};
 

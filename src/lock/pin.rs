@@ -8,8 +8,8 @@ use super::{Lock, LockedFile, LockedIndex};
 use crate::base::SchemaVersion;
 use crate::plan::Plan;
 use crate::repo::BaseList;
-use crate::repo::index::VerifiedIndex;
-use crate::repo::package::PackageError;
+use crate::repo::deb::index::VerifiedIndex;
+use crate::repo::deb::package::PackageError;
 use crate::solve::SolveError;
 
 pub mod close;

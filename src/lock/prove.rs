@@ -12,10 +12,10 @@ use super::pin::row;
 use super::{Lock, LockedIndex, LockedPackage};
 use crate::base::Epoch;
 use crate::profile::Source;
+use crate::repo::deb::package::PackageSet;
+use crate::repo::deb::release::{Release, ReleaseError};
 use crate::repo::keyring::Keyring;
 use crate::repo::openpgp::{self, SignatureError};
-use crate::repo::package::PackageSet;
-use crate::repo::release::{Release, ReleaseError};
 use crate::repo::unpack::Compression;
 
 /// A lock says something else than the indexes that it names.

@@ -11,7 +11,7 @@ use crate::bundle::manifest::OsRelease;
 use crate::plan::Plan;
 use crate::profile::{Profile, Source};
 use crate::repo::BaseList;
-use crate::repo::index::{Evidence, VerifiedIndex};
+use crate::repo::deb::index::{Evidence, VerifiedIndex};
 use crate::spec;
 
 fn archive(lines: &[&str]) -> VerifiedIndex {

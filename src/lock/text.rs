@@ -8,7 +8,7 @@ use super::{Lock, LockedFile, LockedIndex, LockedPackage};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
 use crate::document::Fault;
-use crate::repo::deb822::stanzas;
+use crate::repo::deb::deb822::stanzas;
 
 const HEADER: &str = "\
 # Made by `pgbundle lock`: the exact files that this cluster is built from.

@@ -1,6 +1,6 @@
 //! What a base image has installed: a named package list with a digest.
 
-use super::deb822::{Stanza, stanzas};
+use super::deb::deb822::{Stanza, stanzas};
 use crate::base::Sha256;
 
 /// A base list; the closure is proved against it.

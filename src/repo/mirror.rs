@@ -1,8 +1,8 @@
 //! Which mirrors a source may be read from, and reading it from the first that
 //! serves it rightly. Any mirror will do: what it serves is checked.
 
-use super::apt_sources::AptSource;
-use super::index::{IndexError, Reading, VerifiedIndex};
+use super::deb::apt_sources::AptSource;
+use super::deb::index::{IndexError, Reading, VerifiedIndex};
 use super::keyring::{Keyring, NoKey};
 use super::transport::Transport;
 use crate::base::{Architecture, Epoch};

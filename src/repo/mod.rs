@@ -1,9 +1,9 @@
 //! Repositories: from signed indexes to one family-neutral [`model::Model`].
 //!
 //! ```text
-//! mirror ─ Transport ─► openpgp::verify ─► release::Release ─► index::VerifiedIndex
-//!                                                                    │ package::PackageSet
-//! base::BaseList ──────────────────────────► lower::lower ◄──────────┘
+//! mirror ─ Transport ─► openpgp::verify ─► deb::release ─► deb::index::VerifiedIndex
+//!                                                                    │ deb::package::PackageSet
+//! base::BaseList ──────────────────────────► deb::lower ◄────────────┘
 //!                                                  ▼
 //!                            model::Model { solvables, requirements, conflicts, installed, roots }
 //! ```
@@ -11,7 +11,7 @@
 //! Promises: nothing is parsed before its signature (InRelease) or its digest
 //! (Packages) was checked; nothing is decompressed beyond the size that the
 //! signed index names; no mirror is trusted, and none is named in a lock.
-//! Only [`keyring`], [`apt_sources`] and [`transport::Folder`] touch the disk,
+//! Only [`keyring`], [`deb::apt_sources`] and [`transport::Folder`] touch the disk,
 //! and sockets are behind [`transport::Transport`].
 //!
 //! An error's text is complete by itself: it ends with the text of its source.
@@ -55,28 +55,18 @@
 //! - **Installed** is `rpm -qa` with provides, requires and files, as a base list.
 //! - **Weak** dependencies (`recommends`, `supplements`) are left out, as Debian's.
 
-pub mod apt_sources;
 pub mod base;
-pub mod companions;
-pub mod deb822;
-pub mod index;
+pub mod deb;
 pub mod keyring;
-pub mod lower;
 pub mod mirror;
 pub mod model;
 pub mod openpgp;
-pub mod package;
 mod pieces;
-pub mod relation;
-pub mod release;
 pub mod transport;
 pub mod unpack;
-pub mod version;
 
 pub use base::BaseList;
 pub use transport::{Transport, TransportError};
 
-#[cfg(test)]
-pub mod signed_repository;
 #[cfg(test)]
 mod signing;

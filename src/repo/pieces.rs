@@ -106,7 +106,7 @@ fn beginning(name: &str) -> u128 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::deb822::stanzas;
+    use super::super::deb::deb822::stanzas;
     use super::*;
 
     #[test]

@@ -1,8 +1,8 @@
 //! Closures over hand-made packages, lowered as real ones are.
 
 use super::*;
-use crate::repo::lower::{Siblings, lower};
-use crate::repo::package::PackageSet;
+use crate::repo::deb::lower::{Siblings, lower};
+use crate::repo::deb::package::PackageSet;
 
 /// Stanzas from lines of `name version; Field: value; …`.
 fn packages(lines: &[&str]) -> String {

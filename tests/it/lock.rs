@@ -17,7 +17,7 @@ use pgbundle::lock::{Lock, indexes, pin, text};
 use pgbundle::plan::Plan;
 use pgbundle::profile::{Profile, Source};
 use pgbundle::repo::BaseList;
-use pgbundle::repo::index::VerifiedIndex;
+use pgbundle::repo::deb::index::VerifiedIndex;
 use pgbundle::repo::mirror::Mirrors;
 use pgbundle::repo::transport::Folder;
 use pgbundle::spec;

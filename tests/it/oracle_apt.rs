@@ -22,9 +22,9 @@ use pgbundle::lock::pin::PinError;
 use pgbundle::lock::pin::close::{self, Pinned};
 use pgbundle::plan::Plan;
 use pgbundle::repo::BaseList;
-use pgbundle::repo::index::VerifiedIndex;
-use pgbundle::repo::lower::{Lowered, Siblings, lower};
-use pgbundle::repo::package::{Package, PackageSet};
+use pgbundle::repo::deb::index::VerifiedIndex;
+use pgbundle::repo::deb::lower::{Lowered, Siblings, lower};
+use pgbundle::repo::deb::package::{Package, PackageSet};
 
 use crate::chance::{self, Chance};
 use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say, texts};

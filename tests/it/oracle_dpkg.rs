@@ -9,8 +9,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use pgbundle::repo::deb822::stanzas;
-use pgbundle::repo::version::DebVersion;
+use pgbundle::repo::deb::deb822::stanzas;
+use pgbundle::repo::deb::version::DebVersion;
 
 use crate::chance::{self, Chance};
 use crate::lock::{MachineMirror, profile, say, texts};

@@ -7,10 +7,10 @@ use super::{PinError, Warning};
 use crate::base::Role;
 use crate::plan::Plan;
 use crate::repo::BaseList;
-use crate::repo::companions::companions;
-use crate::repo::lower::{Lowered, Siblings, lower};
+use crate::repo::deb::companions::companions;
+use crate::repo::deb::lower::{Lowered, Siblings, lower};
+use crate::repo::deb::package::{Package, PackageError, PackageSet};
 use crate::repo::model::Id;
-use crate::repo::package::{Package, PackageError, PackageSet};
 use crate::solve::{self, slice};
 
 /// Packages by name, each with the roles that need it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::base::{Role, Sha256};
 use crate::bundle::manifest::Family;
 use crate::lock::LockedPackage;
-use crate::repo::package::Package;
+use crate::repo::deb::package::Package;
 
 /// A stanza lacks what a lock needs.
 #[derive(Debug, thiserror::Error)]

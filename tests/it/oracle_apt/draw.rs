@@ -1,6 +1,6 @@
 //! Root sets drawn from the index, so that what is hard comes up often.
 
-use pgbundle::repo::package::{Package, PackageSet};
+use pgbundle::repo::deb::package::{Package, PackageSet};
 
 use crate::chance::Chance;
 

@@ -3,7 +3,7 @@
 
 use pgbundle::repo::BaseList;
 use pgbundle::repo::base::capture_from_status;
-use pgbundle::repo::package::PackageSet;
+use pgbundle::repo::deb::package::PackageSet;
 
 use super::apt::{Apt, Simulation, status};
 use super::draw;

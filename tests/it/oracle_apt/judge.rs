@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use pgbundle::repo::lower::Lowered;
+use pgbundle::repo::deb::lower::Lowered;
 use pgbundle::repo::model::{Id, Requirement};
 
 /// What was chosen, the unchanged packages of the base included.

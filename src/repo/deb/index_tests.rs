@@ -1,9 +1,9 @@
 //! What is accepted of a mirror, and what is not.
 
-use super::super::keyring::Keyring;
-use super::super::mirror::{Mirrors, SourceError};
 use super::super::signed_repository::*;
 use super::*;
+use crate::repo::keyring::Keyring;
+use crate::repo::mirror::{Mirrors, SourceError};
 
 const ROOT: &str = "http://public.example";
 const INRELEASE: &str = "http://public.example/dists/one/InRelease";

@@ -2,9 +2,9 @@
 //! name and by what they provide; all borrowed from the texts.
 
 use super::deb822::{Stanza, stanzas};
-use super::pieces;
 use super::relation::{self, NotARelation, Relation};
 use super::version::{DebVersion, NotADebVersion};
+use crate::repo::pieces;
 
 /// One binary package.
 #[derive(Clone, Copy, Debug)]

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use sequoia_openpgp::Cert;
 
-use super::signing;
-pub use super::signing::xz;
-use super::transport::{Transport, TransportError};
 use crate::base::{Epoch, Sha256};
 use crate::profile::Source;
+use crate::repo::signing;
+pub use crate::repo::signing::xz;
+use crate::repo::transport::{Transport, TransportError};
 
 /// When all of it happens: 2026-11-20.
 pub fn today() -> Epoch {

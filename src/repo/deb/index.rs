@@ -6,13 +6,13 @@
 
 use sequoia_openpgp::Cert;
 
-use super::openpgp::{self, SignatureError};
 use super::release::{Release, ReleaseError};
-use super::transport::{Transport, TransportError};
-use super::unpack::Compression;
 use crate::base::digest::Digested;
 use crate::base::{Architecture, Epoch, Sha256};
 use crate::profile::Source;
+use crate::repo::openpgp::{self, SignatureError};
+use crate::repo::transport::{Transport, TransportError};
+use crate::repo::unpack::Compression;
 
 /// A suite whose bytes are upstream's.
 #[derive(Clone, Debug)]

@@ -6,9 +6,9 @@
 
 use std::collections::HashMap;
 
-use super::model::{Id, Model, Requirement, Solvable};
 use super::package::{Package, PackageError, PackageSet};
 use super::relation::Relation;
+use crate::repo::model::{Id, Model, Requirement, Solvable};
 
 /// A model together with the package behind each of its numbers.
 #[derive(Debug)]
