@@ -30,7 +30,6 @@ use super::host::{Host, read_json};
 use super::identity;
 use super::initdb;
 use super::marker::{self, Held, Marker};
-use super::narrator::Wait;
 use super::postmaster;
 use super::reminder::Reminder;
 use super::stop::Stop;
@@ -200,22 +199,6 @@ pub fn wait_for_history(host: &Host) -> Result<(), Stop> {
 }
 
 const WANTED: &str = "the cluster's history in etcd, before PostgreSQL is started over its data";
-
-/// What etcd's or Patroni's own check waits for on this host.
-pub fn held_back(host: &Host) -> Result<Vec<Wait>, Stop> {
-    let mut waits = Vec::new();
-    if let Some(settings) = read_json::<EtcdStart>(&host.path(ETCD_START))? {
-        waits.extend(unit_waits::read(
-            &settings.data_directory.under(&host.root),
-        )?);
-    }
-    if let Some(settings) = read_json::<Bootstrap>(&host.path(BOOTSTRAP))? {
-        waits.extend(unit_waits::read(
-            &settings.data_directory.under(&host.root),
-        )?);
-    }
-    Ok(waits)
-}
 
 /// How far this node's data reaches, for people who compare nodes.
 pub fn reach(host: &Host) -> Result<Option<String>, Stop> {

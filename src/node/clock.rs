@@ -34,8 +34,7 @@
 //! to when it last ran, so that a host whose battery is empty comes up behind by
 //! the time that it was off. Rule 4 finds that, rule 1 does not.
 
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 pub mod gate;
 pub mod heard;
@@ -165,19 +164,9 @@ pub fn wait_for(
     bundles: &[RoleBundle],
     patience: Option<Duration>,
 ) -> Result<(), Stop> {
-    let begun = Instant::now();
-    loop {
-        let waits = waits(host, identity, bundles)?;
-        narrator.waits(waits.clone())?;
-        if waits.is_empty() {
-            return Ok(());
-        }
-        if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let still: Vec<_> = waits.iter().map(ToString::to_string).collect();
-            return Err(Stop::World(format!("still {}", still.join("; "))));
-        }
-        thread::sleep(PAUSE);
-    }
+    health::until_nothing_is(narrator, patience, PAUSE, |_| {
+        waits(host, identity, bundles)
+    })
 }
 
 /// Takes the clock as right until the next boot, as far as others could say otherwise.

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::anew;
 use super::bundles::RoleBundle;
 use super::clock::heard;
 use super::files::each_service;
@@ -19,6 +18,7 @@ use super::narrator::{Narrator, Wait};
 use super::ownerless::Watch;
 use super::services;
 use super::stop::Stop;
+use super::unit_waits;
 use crate::bundle::assignment::{Health, Service};
 use crate::bundle::start::{BOOTSTRAP, ETCD_START, TlsFiles};
 
@@ -43,24 +43,38 @@ pub fn wait_for(
     patience: Option<Duration>,
     is_chosen: fn(&Service) -> bool,
 ) -> Result<(), Stop> {
-    let (begun, mut key) = (Instant::now(), Watch::default());
-    loop {
+    let mut key = Watch::default();
+    until_nothing_is(narrator, patience, PAUSE, |narrator| {
         let waits = unanswered(host, bundles, is_chosen)?;
+        if !waits.is_empty()
+            && let Some(done) = key.look(host, Instant::now())?
+        {
+            narrator.say(&done);
+        }
+        Ok(waits)
+    })
+}
+
+/// Asks what is waited for, again and again, and tells it, until nothing is;
+/// faults after `patience`.
+pub fn until_nothing_is(
+    narrator: &mut Narrator,
+    patience: Option<Duration>,
+    pause: Duration,
+    mut ask: impl FnMut(&Narrator) -> Result<Vec<Wait>, Stop>,
+) -> Result<(), Stop> {
+    let begun = Instant::now();
+    loop {
+        let waits = ask(narrator)?;
         narrator.waits(waits.clone())?;
         if waits.is_empty() {
             return Ok(());
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
-            let still = waits.iter().map(ToString::to_string);
-            return Err(Stop::World(format!(
-                "still {}",
-                still.collect::<Vec<_>>().join("; ")
-            )));
+            let still: Vec<_> = waits.iter().map(ToString::to_string).collect();
+            return Err(Stop::World(format!("still {}", still.join("; "))));
         }
-        if let Some(done) = key.look(host, Instant::now())? {
-            narrator.say(&done);
-        }
-        thread::sleep(PAUSE);
+        thread::sleep(pause);
     }
 }
 
@@ -83,7 +97,7 @@ pub fn unanswered(
     }
     if !waiting.is_empty() {
         waiting.extend(initdb::held_back(host)?);
-        waiting.extend(anew::held_back(host)?);
+        waiting.extend(unit_waits::held_back(host)?);
     }
     Ok(waiting)
 }

@@ -24,7 +24,6 @@ use super::narrator::Wait;
 use super::patroni_keys::{self, Initialize};
 use super::reminder::Reminder;
 use super::stop::Stop;
-use super::unfinished;
 use crate::base::NodePath;
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 
@@ -198,16 +197,13 @@ fn leave_note(folder: &Path, reasons: &str) -> Result<(), Stop> {
     )?)
 }
 
-/// Why Patroni is not started, or the guard lets this node begin no history;
-/// none once there is data, or where neither was ever asked.
+/// Why the guard lets this node begin no history; none once there is data, or
+/// where it was never asked.
 pub fn held_back(host: &Host) -> Result<Option<Wait>, Stop> {
     let Some(settings) = read_json::<Bootstrap>(&host.path(BOOTSTRAP))? else {
         return Ok(None);
     };
     let folder = folder(host, &settings);
-    if let Some(wait) = unfinished::held_back(host, &settings, &folder)? {
-        return Ok(Some(wait));
-    }
     if !marker::is_empty(&folder) {
         return Ok(None);
     }

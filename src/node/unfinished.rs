@@ -26,22 +26,22 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use super::durable::{self, Rights};
+use super::durable;
 use super::guard::{Remembered, Verdict, judge};
 use super::host::Host;
 use super::initdb::{
     agent, allowance, ask_all, folder, initialize_key, remedy, remembered, settings,
 };
 use super::marker::{self, Held, Marker, beside};
-use super::narrator::Wait;
 use super::patroni_keys::Initialize;
 use super::pg_control;
 use super::postmaster;
 use super::stop::Stop;
+use super::unit_waits;
 use crate::bundle::start::Bootstrap;
 
 /// Puts right what is there, remembers it, and says what it did. What is in the
-/// way is told to [`held_back`], too: Patroni's journal is not where people look.
+/// way is told to `status`, too: Patroni's journal is not where people look.
 pub fn mark(host: &Host) -> Result<String, Stop> {
     let settings = settings(host)?;
     let folder = folder(host, &settings);
@@ -51,33 +51,17 @@ pub fn mark(host: &Host) -> Result<String, Stop> {
         folder: &folder,
     }
     .put_right();
-    let note = note(&folder);
     match &done {
-        Ok(_) => durable::remove(&note)?,
+        Ok(_) => unit_waits::clear(&folder)?,
         Err(stop) => {
-            let reasons = stop.reasons().join("; ").into_bytes();
-            if durable::read(&note)?.as_ref() != Some(&reasons) {
-                durable::write(&note, &reasons, Rights::own(0o644))?;
-            }
+            let reasons = format!("this host: {}", stop.reasons().join("; "));
+            unit_waits::leave(host, &folder, WANTED, &reasons, &remedy(&settings))?;
         }
     }
     done
 }
 
-fn note(folder: &Path) -> std::path::PathBuf {
-    beside(folder, "start.txt")
-}
-
-/// Why Patroni is not started; none where nothing is in its way.
-pub fn held_back(host: &Host, settings: &Bootstrap, folder: &Path) -> Result<Option<Wait>, Stop> {
-    // It is shown to all: the folder's owner must not choose the file.
-    Ok(durable::read(&note(folder))?.map(|reasons| Wait {
-        what: "what an earlier start left of PostgreSQL's data to be put right".to_owned(),
-        of: format!("this host: {}", String::from_utf8_lossy(&reasons)),
-        since: host.now(),
-        remedy: remedy(settings),
-    }))
-}
+const WANTED: &str = "what an earlier start left of PostgreSQL's data to be put right";
 
 struct Unfinished<'a> {
     host: &'a Host<'a>,

@@ -4,10 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use super::durable::{self, Rights};
-use super::host::{Host, parse_json};
+use super::host::{Host, parse_json, read_json};
 use super::marker;
 use super::narrator::Wait;
 use super::stop::Stop;
+use crate::bundle::start::{BOOTSTRAP, Bootstrap, ETCD_START, EtcdStart};
 
 fn path(folder: &Path) -> PathBuf {
     marker::beside(folder, "waits.json")
@@ -35,9 +36,21 @@ pub fn clear(folder: &Path) -> Result<(), Stop> {
 }
 
 /// What it waits for, if it does.
-pub fn read(folder: &Path) -> Result<Option<Wait>, Stop> {
+fn read(folder: &Path) -> Result<Option<Wait>, Stop> {
     let path = path(folder);
     // It is shown to all: the folder's owner must not choose the file.
     let bytes = durable::read(&path)?;
     bytes.map(|bytes| parse_json(&path, &bytes)).transpose()
+}
+
+/// What etcd's and Patroni's own checks wait for on this host.
+pub fn held_back(host: &Host) -> Result<Vec<Wait>, Stop> {
+    let mut waits = Vec::new();
+    if let Some(settings) = read_json::<EtcdStart>(&host.path(ETCD_START))? {
+        waits.extend(read(&settings.data_directory.under(&host.root))?);
+    }
+    if let Some(settings) = read_json::<Bootstrap>(&host.path(BOOTSTRAP))? {
+        waits.extend(read(&settings.data_directory.under(&host.root))?);
+    }
+    Ok(waits)
 }

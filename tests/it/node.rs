@@ -20,7 +20,7 @@ use pgbundle::node::host::Host;
 use pgbundle::node::initdb;
 use pgbundle::node::stop::Stop;
 use pgbundle::node::system::{Answer, Call, CallFault, Real, System};
-use pgbundle::node::{step, steps, unfinished, up};
+use pgbundle::node::{step, steps, unfinished, unit_waits, up};
 use serde_json::{Value, json};
 
 const DATA: &str = "var/lib/etcd/main";
@@ -622,8 +622,11 @@ impl CutOff<'_> {
 
     fn refused(&self) -> String {
         let stop = unfinished::mark(&self.member.host()).unwrap_err();
-        let held_back = initdb::held_back(&self.member.host()).unwrap().unwrap();
-        assert!(held_back.of.contains(&stop.reasons()[0]), "{held_back:?}");
+        let held_back = unit_waits::held_back(&self.member.host()).unwrap();
+        assert!(
+            held_back[0].of.contains(&stop.reasons()[0]),
+            "{held_back:?}"
+        );
         assert!(self.has_data(), "nothing was touched");
         stop.to_string()
     }
@@ -704,7 +707,7 @@ fn a_first_start_that_was_ended_is_kept_and_never_set_against_another() {
         node.left(state, Some("1"));
         assert!(node.marked().contains("completed"), "{state}");
         assert_eq!(node.state(), "holds-data");
-        assert_eq!(initdb::held_back(&node.member.host()).unwrap(), None);
+        assert_eq!(unit_waits::held_back(&node.member.host()).unwrap(), []);
     }
     node.key("7302");
     node.left("formed", Some("1"));
