@@ -20,6 +20,9 @@ mod parsers;
 mod plain_files;
 mod render;
 mod reproducible;
+mod rpm_signatures;
+#[path = "../../src/repo/rpm/writing.rs"]
+mod rpm_writing;
 mod sample;
 mod seal;
 mod seed;
