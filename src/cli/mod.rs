@@ -14,6 +14,7 @@ mod inspect;
 mod interrupt;
 mod lock;
 mod locking;
+mod manual;
 mod mirror;
 mod moment;
 mod places;
@@ -69,6 +70,7 @@ enum Verb {
     Base(base::Arguments),
     Profiles(profiles::Arguments),
     Store(store::Arguments),
+    Manual(manual::Arguments),
 }
 
 /// Which cluster, for which operating system.
@@ -136,5 +138,6 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
         Verb::Base(arguments) => base::run(&arguments, ui),
         Verb::Profiles(arguments) => profiles::run(&arguments, &library, ui),
         Verb::Store(arguments) => store::run(&arguments, &library, ui),
+        Verb::Manual(arguments) => manual::run(&arguments, ui),
     }
 }

@@ -10,6 +10,7 @@ mod flipped_bits;
 mod identity;
 mod kept_indexes;
 mod lock;
+mod manual;
 mod memory;
 mod node;
 mod offline;
