@@ -22,6 +22,7 @@ mod plain_files;
 mod render;
 mod reproducible;
 mod sample;
+mod sbom;
 mod seal;
 mod seed;
 mod server;
