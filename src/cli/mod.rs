@@ -7,6 +7,7 @@ mod base;
 mod build;
 mod certs;
 mod cluster;
+mod diff;
 mod fetch;
 mod fetching;
 mod init;
@@ -22,6 +23,7 @@ mod plan;
 mod profiles;
 mod proving;
 mod report;
+mod signer;
 mod store;
 mod text;
 mod ui;
@@ -66,6 +68,7 @@ enum Verb {
     Build(Box<build::Arguments>),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
+    Diff(diff::Arguments),
     Certs(certs::Arguments),
     Base(base::Arguments),
     Profiles(profiles::Arguments),
@@ -134,6 +137,7 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
         Verb::Build(arguments) => build::run(&arguments, &library, ui),
         Verb::Verify(arguments) => verify::run(&arguments, ui),
         Verb::Inspect(arguments) => inspect::run(&arguments, ui),
+        Verb::Diff(arguments) => diff::run(&arguments, ui),
         Verb::Certs(arguments) => certs::run(&arguments, &library, ui),
         Verb::Base(arguments) => base::run(&arguments, ui),
         Verb::Profiles(arguments) => profiles::run(&arguments, &library, ui),
