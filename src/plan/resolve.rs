@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Plan, RoleComponents, with_major};
 use crate::base::{Architecture, Role};
-use crate::profile::Profile;
+use crate::profile::{Profile, Source};
 use crate::spec::Spec;
 
 /// Why a profile cannot serve a spec.
@@ -92,9 +92,11 @@ pub fn resolve(
     if !faults.is_empty() {
         return Err(faults);
     }
+    let fill = |source: Source| source.filled(architecture.as_str(), postgres_major);
+    let sources = profile.sources.into_iter().map(fill).collect();
     Ok(Plan {
         spec,
-        profile,
+        profile: Profile { sources, ..profile },
         architecture,
         postgres_major,
         packages,

@@ -6,7 +6,7 @@ use super::deb::index::{IndexError, Reading, VerifiedIndex};
 use super::keyring::{Keyring, NoKey};
 use super::transport::Transport;
 use crate::base::{Architecture, Epoch};
-use crate::profile::Source;
+use crate::profile::{Repository, Source};
 use crate::store::place::without_password;
 
 /// Where to look for mirrors, in this order.
@@ -56,7 +56,8 @@ impl Mirrors {
     /// machine's own for one of its suites, then the profile's public ones.
     pub fn candidates(&self, source: &Source) -> Vec<String> {
         let is_for = |id: &Option<String>| id.as_ref().is_none_or(|id| *id == source.id);
-        let shares_suite = |apt: &&AptSource| apt.suites.iter().any(|s| source.suites.contains(s));
+        let suites = source.apt().map_or(&[][..], |archive| &archive.suites);
+        let shares_suite = |apt: &&AptSource| apt.suites.iter().any(|s| suites.contains(s));
         let explicit = self
             .explicit
             .iter()
@@ -100,7 +101,14 @@ impl Mirrors {
                 at,
                 architecture,
             };
-            match reading.source(source) {
+            let read = match &source.kind {
+                Repository::Apt(archive) => reading.source(&source.id, archive),
+                Repository::RpmMd(_) => Err(IndexError::Unlisted {
+                    suite: source.id.clone(),
+                    path: "repodata/primary.xml".to_owned(),
+                }),
+            };
+            match read {
                 Ok(indexes) => {
                     tried
                         .iter()

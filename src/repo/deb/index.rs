@@ -9,7 +9,7 @@ use sequoia_openpgp::Cert;
 use super::release::{Release, ReleaseError};
 use crate::base::digest::Digested;
 use crate::base::{Architecture, Epoch, Sha256};
-use crate::profile::Source;
+use crate::profile::AptArchive;
 use crate::repo::openpgp::{self, SignatureError};
 use crate::repo::transport::{Transport, TransportError};
 use crate::repo::unpack::Compression;
@@ -130,16 +130,17 @@ pub struct Reading<'r> {
 }
 
 impl Reading<'_> {
-    /// Reads all suites of a source.
-    pub fn source(&self, source: &Source) -> Result<Vec<VerifiedIndex>, IndexError> {
-        let suites = source.suites.iter().zip(&source.codenames);
-        let indexes = suites.map(|(suite, codename)| self.suite(source, suite, codename));
+    /// Reads all suites of the source of that id.
+    pub fn source(&self, id: &str, archive: &AptArchive) -> Result<Vec<VerifiedIndex>, IndexError> {
+        let suites = archive.suites.iter().zip(&archive.codenames);
+        let indexes = suites.map(|(suite, codename)| self.suite(id, archive, suite, codename));
         indexes.collect()
     }
 
     fn suite(
         &self,
-        source: &Source,
+        id: &str,
+        archive: &AptArchive,
         suite: &str,
         codename: &str,
     ) -> Result<VerifiedIndex, IndexError> {
@@ -151,20 +152,20 @@ impl Reading<'_> {
                 source,
             }
         })?;
-        let release = Release::read(&signed.text, &source.origin, codename)
+        let release = Release::read(&signed.text, &archive.origin, codename)
             .and_then(|release| release.check_valid(self.at).map(|()| release))
             .map_err(|source| IndexError::Release {
                 path: path.clone(),
                 source,
             })?;
         let mut index = VerifiedIndex {
-            source: source.id.clone(),
+            source: id.to_owned(),
             date: release.date,
             key: signed.key,
             evidence: vec![Evidence::new(path, Digested::of(bytes))],
             packages: Vec::new(),
         };
-        for component in &source.components {
+        for component in &archive.components {
             self.component(suite, component, &release, &mut index)?;
         }
         Ok(index)
