@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, RoleComponents};
+use super::{Plan, RoleComponents, with_major};
 use crate::base::{Architecture, Role};
 use crate::profile::{Profile, Source};
 use crate::spec::Spec;
@@ -120,7 +120,7 @@ fn packages(
                     component
                         .packages
                         .iter()
-                        .map(|package| package.replace("{major}", &major.to_string())),
+                        .map(|package| with_major(package, major)),
                 ),
                 None => faults.push(Unservable::Component {
                     profile: profile.name.clone(),
