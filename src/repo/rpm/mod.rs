@@ -5,6 +5,7 @@ pub mod evr;
 pub mod package;
 pub mod primary;
 pub mod repomd;
+pub mod requirement;
 mod xml;
 
 pub use xml::XmlError;
