@@ -7,6 +7,7 @@ pub mod header;
 pub mod package;
 pub mod primary;
 pub mod repomd;
+pub mod requirement;
 pub mod signature;
 #[cfg(test)]
 mod writing;
