@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read};
 
-use super::pin::row;
+use super::pin::deb::row;
 use super::{Lock, LockedIndex, LockedPackage};
 use crate::base::Epoch;
 use crate::profile::{AptArchive, Repository, Source};
@@ -291,7 +291,7 @@ fn says(stanza: &[u8], source: &str, row: &LockedPackage) -> bool {
     let made = set
         .all()
         .first()
-        .map(|package| row::package(package, source, &roles, row.family));
+        .map(|package| row::package(package, source, &roles));
     made.is_some_and(|made| made.is_ok_and(|made| made == *row))
 }
 

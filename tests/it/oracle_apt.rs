@@ -19,12 +19,13 @@ use std::time::{Duration, Instant};
 
 use pgbundle::base::Role;
 use pgbundle::lock::pin::PinError;
-use pgbundle::lock::pin::close::{self, Pinned};
+use pgbundle::lock::pin::deb::close::{self, Pinned};
 use pgbundle::plan::Plan;
 use pgbundle::repo::BaseList;
-use pgbundle::repo::deb::index::VerifiedIndex;
+
 use pgbundle::repo::deb::lower::{Lowered, Siblings, lower};
 use pgbundle::repo::deb::package::{Package, PackageSet};
+use pgbundle::repo::index::Indexes;
 
 use crate::chance::{self, Chance};
 use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say, texts};
@@ -68,7 +69,7 @@ struct Judged {
 }
 
 /// The machine's indexes; a machine of a build has them, or the test fails.
-fn indexes() -> Option<Vec<VerifiedIndex>> {
+fn indexes() -> Option<Indexes> {
     let profile = profile();
     match MachineMirror::new(&profile) {
         Ok(mirror) => Some(mirror.read(&profile)),

@@ -1,13 +1,18 @@
 //! rpm-md repositories (repodata) and what rpm makes of their packages.
 
+mod candidates;
 pub mod entry;
 pub mod evr;
 pub mod file;
+mod formula;
 pub mod header;
+pub mod index;
+pub mod lower;
 pub mod package;
 pub mod primary;
 pub mod repomd;
 pub mod requirement;
+pub mod set;
 pub mod signature;
 #[cfg(test)]
 mod writing;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PinError, Warning};
+use crate::lock::pin::{PinError, Warning};
 use crate::base::Role;
 use crate::plan::Plan;
 use crate::repo::BaseList;
