@@ -1,5 +1,6 @@
 //! rpm-md repositories (repodata) and what rpm makes of their packages.
 
+pub mod base_list;
 mod candidates;
 pub mod entry;
 pub mod evr;
