@@ -67,12 +67,12 @@ class Host:
     def solve(self, asked):
         pool = self.pool
         if asked["only"] is None:
-            pool.set_considered_list(list(pool.solvables))
+            considered = list(pool.solvables)
         else:
             only = set(asked["only"])
             considered = list(pool.installed.solvables)
             considered += [one for one in self.listed.solvables if nevra(one) in only]
-            pool.set_considered_list(considered)
+        pool.set_considered_list([one.id for one in considered])
         jobs = []
         for root in asked["roots"]:
             found = self.job(root)
