@@ -28,14 +28,13 @@ use pgbundle::repo::deb::package::{Package, PackageSet};
 use pgbundle::repo::index::Indexes;
 
 use crate::chance::{self, Chance};
+use crate::judge::{Choice, difference};
 use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say, texts};
 use apt::{Apt, Simulation};
-use judge::{Choice, difference};
 
 mod apt;
-mod draw;
+pub mod draw;
 mod host;
-mod judge;
 
 /// What all sets are judged by.
 struct Bench<'i> {
@@ -195,7 +194,7 @@ impl<'i> Bench<'i> {
         let theirs = theirs.installs.iter();
         let theirs = theirs.map(|(name, version)| (name.as_str(), version.as_str()));
         let theirs = choice(&lowered, theirs.collect())?;
-        let found = difference(&lowered, &ours, &theirs);
+        let found = difference(&lowered.model, "apt", &ours, &theirs);
         *lines = found.alternatives;
         if !found.only_ours.is_empty() || !found.only_theirs.is_empty() {
             let (ours, theirs) = (found.only_ours, found.only_theirs);
