@@ -32,7 +32,7 @@ pub fn holds(bytes: &[u8]) -> bool {
     if let Ok(identity) = package.identity() {
         assert!(!identity.name.is_empty() && !identity.architecture.is_empty());
     }
-    package.brings("/usr/bin/tiny");
+    package.lacks(["/usr/bin/tiny"]);
     let certs: Vec<Cert> = CertParser::from_bytes(KEYS)
         .and_then(Iterator::collect)
         .expect("the keys are sound");

@@ -7,6 +7,7 @@ use std::thread;
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
 use super::report::{Failure, Kind};
+use super::signed_packages;
 use super::text::{LARGE, read as read_text};
 use super::ui::Ui;
 use super::{ClusterArguments, moment};
@@ -126,6 +127,7 @@ impl<'a> Locking<'a> {
             self.ui.warn(warning.to_string());
         }
         self.warn_of_older(&lock);
+        signed_packages::check(self, &client, &lock)?;
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;

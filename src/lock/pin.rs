@@ -39,6 +39,33 @@ pub enum PinError {
         /// What is wrong.
         source: PackageError,
     },
+    /// A base list of the rpm family cannot be read.
+    #[error("the base list `{base}`: {source}")]
+    BaseList {
+        /// The base.
+        base: String,
+        /// What is wrong.
+        source: BaseListError,
+    },
+    /// A repository's list of packages cannot be read.
+    #[error("source `{source_id}`: {source}")]
+    Primary {
+        /// The source.
+        source_id: String,
+        /// What is wrong.
+        source: PrimaryError,
+    },
+    /// A package asks for something that means nothing.
+    #[error("solving on the base `{base}`: {source}")]
+    Lower {
+        /// The base.
+        base: String,
+        /// What is wrong.
+        source: LowerError,
+    },
+    /// Whether these files are owned by anybody has to be looked up first.
+    #[error("the lists of files have to say who owns {}", .0.iter().map(String::as_str).collect::<Vec<_>>().join(", "))]
+    FileLists(BTreeSet<String>),
     /// There is no closure.
     #[error("on the base `{base}`: {source}")]
     Solve {

@@ -127,7 +127,7 @@ pub enum IndexError {
     },
     /// The file's bytes are not upstream's.
     #[error(
-        "{path}: the file has {found}, the index above it says {wanted}; the mirror is damaged, or being updated"
+        "{path}: the file has {found}, its index says {wanted}; the mirror is damaged, or being updated"
     )]
     Altered {
         /// The file.
@@ -167,7 +167,6 @@ pub struct Reading<'r> {
     /// The architecture.
     pub architecture: &'r Architecture,
 }
-
 
 impl Reading<'_> {
     pub(super) fn get(&self, path: &str, limit: u64) -> Result<Vec<u8>, IndexError> {
@@ -259,4 +258,3 @@ pub(super) fn text(path: &str, content: Digested<Vec<u8>>) -> Result<Digested<St
         .into_text()
         .map_err(|_| IndexError::NotText { path })
 }
-

@@ -25,7 +25,7 @@ mod plain_files;
 mod render;
 mod reproducible;
 mod rpm_signatures;
-#[path = "../../src/repo/rpm/writing.rs"]
+#[path = "../../src/repo/rpm/rpm_writing.rs"]
 mod rpm_writing;
 mod sample;
 mod sbom;

@@ -7,6 +7,7 @@
 //! payload       its files; a signature over header and payload covers both
 //! ```
 
+use std::collections::HashSet;
 use std::io::{self, Read};
 
 use super::header::{Header, NotAHeader, Tag};
@@ -156,20 +157,19 @@ impl PackageFile {
         })
     }
 
-    /// Whether the package brings the file of that path.
-    pub fn brings(&self, path: &str) -> bool {
-        let Some((folder, name)) = path.rsplit_once('/') else {
-            return false;
-        };
+    /// The first of some paths that is none of the package's.
+    pub fn lacks<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Option<&'p str> {
         let header = &self.header;
-        let is_folder = |one: &[u8]| one.strip_suffix(b"/") == Some(folder.as_bytes());
-        let folders = header.texts(tag::FOLDERS);
-        let places: Vec<_> = folders
-            .zip(0..)
-            .filter_map(|(one, place)| is_folder(one).then_some(place))
-            .collect();
+        let folders: Vec<_> = header.texts(tag::FOLDERS).collect();
         let names = header.texts(tag::BASE_NAMES);
-        let mut files = names.zip(header.numbers(tag::FOLDER_OF_FILE));
-        files.any(|(one, folder)| one == name.as_bytes() && places.contains(&folder))
+        let own: HashSet<Vec<u8>> = names
+            .zip(header.numbers(tag::FOLDER_OF_FILE))
+            .filter_map(|(name, place)| {
+                let folder = folders.get(usize::try_from(place).ok()?)?;
+                Some([*folder, name].concat())
+            })
+            .collect();
+        let mut paths = paths.into_iter();
+        paths.find(|path| !own.contains(path.as_bytes()))
     }
 }

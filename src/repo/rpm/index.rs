@@ -7,10 +7,11 @@
 //! header and payload, was checked ([`crate::lock::packages`]). What remains
 //! open to a mirror is to serve an older state, or a part of one.
 
+use std::collections::HashMap;
 
 use super::repomd::{Data, Kind, Repomd};
 use crate::base::digest::Digested;
-use crate::base::Epoch;
+use crate::base::{Epoch, Sha256};
 use crate::profile::{Metadata, RpmRepository};
 use crate::repo::index::{Evidence, Form, IndexError, Proof, Reading, matching};
 use crate::repo::openpgp::{Lifetime, Trust, verify_detached};
@@ -46,6 +47,9 @@ pub struct VerifiedIndex {
     pub primary: Digested<String>,
     /// `modules.yaml`, where the repository has modules.
     pub modules: Option<Digested<String>>,
+    /// Files that were looked up in `filelists.xml`, each with the digests of
+    /// the packages that own it: none, where nobody does.
+    pub file_owners: HashMap<String, Vec<Sha256>>,
 }
 
 impl VerifiedIndex {
@@ -93,7 +97,7 @@ impl Reading<'_> {
         })?;
         let first = Evidence::new(REPOMD.to_owned(), Digested::of(bytes));
         evidence.insert(0, first);
-        let mut read = |kind| parts.of(kind).map(|data| self.part(data)).transpose();
+        let read = |kind| parts.of(kind).map(|data| self.part(data)).transpose();
         let (primary, modules) = (read(Kind::Primary)?, read(Kind::Modules)?);
         let (proof, primary) = primary.ok_or_else(|| IndexError::Unlisted {
             suite: id.to_owned(),
@@ -111,6 +115,7 @@ impl Reading<'_> {
             evidence,
             primary,
             modules,
+            file_owners: HashMap::new(),
         })
     }
 

@@ -11,12 +11,15 @@ pub mod index;
 pub mod lower;
 pub mod package;
 pub mod primary;
+#[cfg(test)]
+mod publishing;
 pub mod repomd;
 pub mod requirement;
+#[cfg(test)]
+mod rpm_writing;
 pub mod set;
 pub mod signature;
-#[cfg(test)]
-mod writing;
+pub mod stanza;
 mod xml;
 
 pub use xml::XmlError;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use sequoia_openpgp::Cert;
 
 use super::*;
-use crate::repo::rpm::writing::{Package, Signing, bound_by_sha1, moment, rsa_key, sense};
+use crate::repo::rpm::rpm_writing::{Package, Signing, bound_by_sha1, moment, rsa_key, sense};
 
 /// 2018-11-12, when CentOS 7 was signed.
 static MADE: LazyLock<SystemTime> = LazyLock::new(|| moment(1_541_980_800));
@@ -121,9 +121,9 @@ fn a_package_is_told_from_every_other() {
     let read = PackageFile::read(&mut Cursor::new(package.unsigned())).unwrap();
     assert_eq!(read.identity().unwrap().to_string(), "tiny-2:1.0-1.x86_64");
     assert_eq!(package.file_name(), "tiny-1.0-1.x86_64.rpm");
-    assert!(read.brings("/usr/bin/tiny"));
+    assert_eq!(read.lacks(["/usr/bin/tiny"]), None);
     for other in ["/usr/bin/tin", "/bin/tiny", "tiny", "/usr/bin/", ""] {
-        assert!(!read.brings(other), "{other}");
+        assert_eq!(read.lacks(["/usr/bin/tiny", other]), Some(other));
     }
 }
 
@@ -170,7 +170,7 @@ fn a_real_package_of_centos_7_is_accepted_by_its_real_key() {
         read.identity().unwrap().to_string(),
         "389-ds-base-devel-1.3.8.4-15.el7.x86_64"
     );
-    assert!(read.brings("/usr/include/dirsrv/slapi-plugin.h"));
+    assert_eq!(read.lacks(["/usr/include/dirsrv/slapi-plugin.h"]), None);
     for place in [1_500, 100_000, file.len() - 1] {
         let mut altered = file.clone();
         altered[place] ^= 1;
@@ -210,7 +210,7 @@ proptest! {
         file[place..end].copy_from_slice(&bytes[..end - place]);
         if let Ok(read) = PackageFile::read(&mut file.as_slice()) {
             let _ = read.identity();
-            let _ = read.brings("/usr/bin/tiny");
+            let _ = read.lacks(["/usr/bin/tiny"]);
         }
     }
 }
