@@ -24,7 +24,12 @@ mod parsers;
 mod plain_files;
 mod render;
 mod reproducible;
+mod rpm_lock;
+mod rpm_prove;
+#[path = "../../src/repo/rpm/publishing.rs"]
+mod rpm_publishing;
 mod rpm_signatures;
+mod rpm_tiny;
 #[path = "../../src/repo/rpm/rpm_writing.rs"]
 mod rpm_writing;
 mod sample;

@@ -35,6 +35,15 @@ pub const REVISION: u64 = 1_767_579_070;
 impl Publisher<'_> {
     /// All files of a repository of these packages.
     pub fn publish(&self, packages: &[Package<'_>]) -> Files {
+        self.publish_with(packages, |file| file)
+    }
+
+    /// The same, with what `altered` makes of each package's file in its place.
+    pub fn publish_with(
+        &self,
+        packages: &[Package<'_>],
+        altered: impl Fn(Vec<u8>) -> Vec<u8>,
+    ) -> Files {
         let mut files = Files::new();
         let (mut primary, mut lists) = (String::new(), String::new());
         for package in packages {
@@ -42,6 +51,7 @@ impl Publisher<'_> {
                 Some(how) => package.signed(self.key, self.at, how),
                 None => package.unsigned(),
             };
+            let file = altered(file);
             let path = format!("Packages/{}/{}", &package.name[..1], package.file_name());
             primary.push_str(&element(package, &path, &file));
             lists.push_str(&list(package, &file));
