@@ -5,10 +5,12 @@ mod candidates;
 pub mod entry;
 pub mod evr;
 pub mod file;
+pub mod filelists;
 mod formula;
 pub mod header;
 pub mod index;
 pub mod lower;
+pub mod modules;
 pub mod package;
 pub mod primary;
 #[cfg(test)]

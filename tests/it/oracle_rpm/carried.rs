@@ -4,8 +4,11 @@
 //! Names stay; what a Debian version has that an rpm one cannot have is
 //! mapped; `Depends` and `Pre-Depends` become requires, their alternatives rich
 //! dependencies; `Conflicts` and `Breaks` become conflicts; what is broken and
-//! replaced is obsoleted, where a version bounds it.
+//! replaced is obsoleted, where a version bounds it. A bounded conflict with
+//! what some package provides without a version is left out: it would hit that
+//! package with rpm, and never does with dpkg.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use pgbundle::base::Sha256;
@@ -26,8 +29,30 @@ pub struct Carried {
     pub obsoletes: Vec<String>,
 }
 
+/// Carries over packages; what a base provides counts as what is listed does.
+pub fn carry(packages: &[Package<'_>], virtuals: &HashSet<String>) -> Vec<Carried> {
+    packages
+        .iter()
+        .map(|one| Carried::new(one, virtuals))
+        .collect()
+}
+
+/// The names that some package provides without a version.
+pub fn virtuals(packages: &[Package<'_>]) -> HashSet<String> {
+    let provided = packages.iter().flat_map(|package| {
+        let groups = package
+            .relations("Provides", "amd64")
+            .expect("the index is sound");
+        groups.into_iter().flat_map(|(_, group)| group)
+    });
+    let unversioned = provided.filter(|relation| relation.bound.is_none());
+    unversioned
+        .map(|relation| relation.name.to_owned())
+        .collect()
+}
+
 impl Carried {
-    pub fn new(package: &Package<'_>) -> Self {
+    fn new(package: &Package<'_>, virtuals: &HashSet<String>) -> Self {
         let relations = |field| {
             let groups = package
                 .relations(field, "amd64")
@@ -42,6 +67,7 @@ impl Carried {
         requires.extend(relations("Depends"));
         let mut conflicts = alone("Conflicts");
         conflicts.extend(alone("Breaks"));
+        conflicts.retain(|r| r.bound.is_none() || !virtuals.contains(r.name));
         let replaces = alone("Replaces");
         let obsoletes = conflicts
             .iter()

@@ -11,7 +11,7 @@
 //! `PGBUNDLE_ROOT_SETS` is the number of sets and `PGBUNDLE_SEED` the seed of the
 //! first; each next one has one more.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::{Duration, Instant};
 
 use pgbundle::repo::deb::package as deb;
@@ -174,19 +174,14 @@ fn choice(
     Ok(new.into_iter().chain(staying).collect())
 }
 
-/// Newest packages of the index, and all older ones of the updates.
-fn carried(texts: &[&str]) -> Vec<Carried> {
-    let listed = deb::PackageSet::read(texts, "amd64").expect("the index is sound");
-    listed.all().iter().map(Carried::new).collect()
-}
-
 /// The profile's base, and a host that was used for something: what libsolv
 /// installs there for some drawn roots, from the first suite alone.
-fn hosts(texts: &[&str], chance: &mut Chance) -> Vec<Host> {
-    let base = &bases()[0];
-    let fresh = carried(&[&base.text]);
+fn hosts(texts: &[&str], virtuals: &HashSet<String>, chance: &mut Chance) -> Vec<Host> {
+    let base = &bases()[0].text;
+    let base = deb::PackageSet::read(&[base], "amd64").expect("the base is sound");
+    let fresh = carried::carry(base.all(), virtuals);
     let first = deb::PackageSet::read(&texts[..1], "amd64").expect("the index is sound");
-    let offered: Vec<_> = first.all().iter().map(Carried::new).collect();
+    let offered = carried::carry(first.all(), virtuals);
     let host = Host::new(&fresh);
     let mut solv = Solv::new(&host.primary, &carried::primary(offered.iter()), None);
     let transaction = loop {
@@ -222,9 +217,10 @@ fn closes_over_drawn_root_sets_as_libsolv_does() {
         }
     };
     let texts = texts(&indexes);
-    let hosts = hosts(&texts, &mut Chance::new(seed));
-    let listed_xml = carried::primary(carried(&texts).iter());
     let drawn_from = deb::PackageSet::read(&texts, "amd64").expect("the index is sound");
+    let virtuals = carried::virtuals(drawn_from.all());
+    let hosts = hosts(&texts, &virtuals, &mut Chance::new(seed));
+    let listed_xml = carried::primary(carried::carry(drawn_from.all(), &virtuals).iter());
     let started = Instant::now();
     let packages = primary::read(&listed_xml, 0, |_| true).unwrap();
     let listed = PackageSet::new(packages);
