@@ -31,4 +31,5 @@ mod store;
 mod support;
 mod tiny;
 mod unchanged;
+mod wheels;
 mod written_again;
