@@ -42,7 +42,7 @@ impl From<Profile> for Row {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            postgres: profile.postgres_majors,
+            postgres: profile.postgres.majors,
             bases: profile.bases.into_iter().map(|base| base.name).collect(),
             limits: profile.limits,
         }

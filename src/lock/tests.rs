@@ -69,8 +69,12 @@ fn profile() -> Profile {
             version: "1".to_owned(),
         },
         architectures: vec!["amd64".parse().unwrap()],
-        postgres_majors: vec![15],
-        postgres_default: 15,
+        postgres: crate::profile::Postgres {
+            majors: vec![15],
+            default: 15,
+            absent: Default::default(),
+            locale: "C.UTF-8".to_owned(),
+        },
         sources: vec![Source {
             id: "example".to_owned(),
             keys: vec!["0123".to_owned()],

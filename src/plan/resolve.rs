@@ -23,6 +23,8 @@ pub enum Unservable {
     /// PostgreSQL's major version is not among the profile's.
     #[error("profile `{profile}` has no PostgreSQL {major}; it has {known}")]
     Major {
+        /// Why, where the profile says.
+        why: Option<String>,
         /// The profile.
         profile: String,
         /// What was asked for.
@@ -70,12 +72,16 @@ pub fn resolve(
             known: listed(&profile.architectures),
         });
     }
-    let postgres_major = spec.postgres.major.unwrap_or(profile.postgres_default);
-    if !profile.postgres_majors.contains(&postgres_major) {
+    let postgres_major = spec.postgres.major.unwrap_or(profile.postgres.default);
+    if !profile.postgres.majors.contains(&postgres_major) {
         faults.push(Unservable::Major {
             profile: profile.name.clone(),
             major: postgres_major,
-            known: listed(&profile.postgres_majors),
+            known: listed(&profile.postgres.majors),
+            why: profile
+                .postgres
+                .why_absent(postgres_major)
+                .map(str::to_owned),
         });
     }
     for base in &spec.bases {

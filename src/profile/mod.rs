@@ -1,10 +1,13 @@
 //! What an operating system release offers: repositories and keys, package
 //! names, paths, units, dialects. Facts, never logic.
 
+mod dialect;
 mod parse;
+mod parse_postgres;
 mod parse_source;
 mod source;
 
+pub use dialect::Dialect;
 pub use parse::{extends, parse};
 pub use source::{AptArchive, Metadata, Repository, RpmRepository, Source};
 
@@ -26,10 +29,8 @@ pub struct Profile {
     pub os: OsRelease,
     /// Architectures it is known for, by the family's names.
     pub architectures: Vec<Architecture>,
-    /// PostgreSQL majors that its sources carry, ascending.
-    pub postgres_majors: Vec<u32>,
-    /// The major taken when the spec names none.
-    pub postgres_default: u32,
+    /// Which PostgreSQL there is.
+    pub postgres: Postgres,
     /// Where packages come from.
     pub sources: Vec<Source>,
     /// Base images the closure can be proved against.
@@ -42,6 +43,28 @@ pub struct Profile {
     pub disturbing_units: Vec<String>,
     /// What is known to be limited or unproven, in sentences.
     pub limits: Vec<String>,
+}
+
+/// The `[postgres]` of a profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postgres {
+    /// Majors that the sources carry, ascending.
+    pub majors: Vec<u32>,
+    /// The major taken when the spec names none.
+    pub default: u32,
+    /// Why majors are absent: the first that is, and the reason, which holds
+    /// for later ones, too, up to the next.
+    pub absent: BTreeMap<u32, String>,
+    /// The locale of new data (initdb(1)), there without generating any.
+    pub locale: String,
+}
+
+impl Postgres {
+    /// Why there is no such major, where the profile says.
+    pub fn why_absent(&self, major: u32) -> Option<&str> {
+        let (_, reason) = self.absent.range(..=major).next_back()?;
+        Some(reason)
+    }
 }
 
 /// A named package list of a base image.
@@ -58,12 +81,14 @@ pub struct Base {
 pub struct Component {
     /// Package names; `{major}` stands for PostgreSQL's major version.
     pub packages: Vec<String>,
-    /// Which dialect of its configuration it speaks (`3.4`, `2.6`).
-    pub dialect: String,
+    /// Which configuration it understands; none where nothing depends on it.
+    pub dialect: Option<Dialect>,
     /// The unit it runs under here.
     pub unit: String,
     /// Units of the package that would start it on their own, masked for good.
     pub masked_units: Vec<String>,
     /// The user and group it runs as.
     pub user: String,
+    /// Whether it was built to tell systemd when it is ready (sd_notify(3)).
+    pub notifies: bool,
 }

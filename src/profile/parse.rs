@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::{Base, Component, Profile, parse_source};
+use super::{Base, Component, Profile, Source, parse_postgres, parse_source};
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
@@ -19,7 +19,7 @@ pub fn extends(text: &str) -> Option<String> {
 /// Parses a profile over the one it extends; all faults are returned together.
 ///
 /// What the text leaves out is the parent's. Components and paths are merged
-/// by name; lists are replaced whole.
+/// by name, sources by id; lists are replaced whole.
 pub fn parse(text: &str, parent: Option<&Profile>) -> Result<Profile, Vec<Fault>> {
     let document = Document::parse(text)?;
     let faults = Faults::default();
@@ -43,12 +43,14 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         root.faults()
             .add("a profile needs at least one architecture", None, "", None);
     }
-    let postgres = read_postgres(&root, parent);
-    let sources = replaced(
-        root.tables("source"),
-        |section| parse_source::read(section, family?),
-        parent.map(|parent| &parent.sources),
-    );
+    let postgres = parse_postgres::read(&root, parent.map(|parent| &parent.postgres));
+    let sources = root
+        .tables("source")
+        .into_iter()
+        .map(|section| parse_source::read(section, family?));
+    let sources = sources
+        .collect::<Option<Vec<_>>>()
+        .map(|sources| merged(parent.map(|parent| parent.sources.clone()), sources));
     let bases = replaced(
         root.tables("base"),
         read_base,
@@ -81,15 +83,13 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     let limits = root.value("limits").unwrap_or_default();
     root.finish();
 
-    let (postgres_majors, postgres_default) = postgres?;
     Some(Profile {
         name: name?.into_inner(),
         title: title?.into_inner(),
         family: family?,
         os: os?,
         architectures: architectures?,
-        postgres_majors,
-        postgres_default,
+        postgres: postgres?,
         sources: sources?,
         bases: bases?,
         components,
@@ -132,6 +132,18 @@ fn replaced<T: Clone>(
         Some(parent) if tables.is_empty() => Some(parent.clone()),
         _ => tables.into_iter().map(read).collect(),
     }
+}
+
+/// The parent's sources with those of the same id replaced, then the others.
+fn merged(parent: Option<Vec<Source>>, sources: Vec<Source>) -> Vec<Source> {
+    let mut all = parent.unwrap_or_default();
+    for source in sources {
+        match all.iter_mut().find(|known| known.id == source.id) {
+            Some(known) => *known = source,
+            None => all.push(source),
+        }
+    }
+    all
 }
 
 impl FromText for Family {
@@ -185,31 +197,6 @@ fn read_os(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<OsRelease
     })
 }
 
-fn read_postgres(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<(Vec<u32>, u32)> {
-    let Some(section) = root.table("postgres") else {
-        if parent.is_none() {
-            root.faults()
-                .add("the profile lacks `[postgres]`", None, "", None);
-        }
-        return parent.map(|parent| (parent.postgres_majors.clone(), parent.postgres_default));
-    };
-    let majors = section.required::<Vec<u32>>("majors");
-    let default = section.required::<u32>("default");
-    section.finish();
-    let (majors, default) = (majors?, default?);
-    if !majors.get_ref().contains(default.get_ref()) {
-        root.faults().add(
-            "the default major is not one of `majors`",
-            Some(default.span()),
-            "",
-            None,
-        );
-    }
-    let mut sorted = majors.into_inner();
-    sorted.sort_unstable();
-    Some((sorted, default.into_inner()))
-}
-
 fn read_base(section: Section<'_, '_>) -> Option<Base> {
     let name = section.required::<String>("name");
     let file = section.required::<String>("file");
@@ -224,10 +211,11 @@ fn read_component(section: Section<'_, '_>, parent: Option<Component>) -> Compon
     let parent = parent.unwrap_or_default();
     let component = Component {
         packages: section.value("packages").unwrap_or(parent.packages),
-        dialect: section.value("dialect").unwrap_or(parent.dialect),
+        dialect: section.value("dialect").or(parent.dialect),
         unit: section.value("unit").unwrap_or(parent.unit),
         masked_units: section.value("masked_units").unwrap_or(parent.masked_units),
         user: section.value("user").unwrap_or(parent.user),
+        notifies: section.value("notifies").unwrap_or(parent.notifies),
     };
     section.finish();
     component

@@ -170,8 +170,12 @@ pub fn profile() -> Profile {
             version: "12".to_owned(),
         },
         architectures: vec![amd64()],
-        postgres_majors: vec![15],
-        postgres_default: 15,
+        postgres: pgbundle::profile::Postgres {
+            majors: vec![15],
+            default: 15,
+            absent: Default::default(),
+            locale: "C.UTF-8".to_owned(),
+        },
         sources: table["source"]
             .as_array()
             .unwrap()
