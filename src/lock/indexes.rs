@@ -1,57 +1,92 @@
 //! Reads the signed indexes of all sources of a profile: the edge of locking.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::base::{Architecture, Epoch};
 use crate::bundle::manifest::Family;
 use crate::profile::{Profile, Repository};
 use crate::repo::Transport;
-use crate::repo::index::{IndexError, Indexes};
+use crate::repo::index::{IndexError, Indexes, Reading};
 use crate::repo::keyring::{FOLDERS, Keyring};
 use crate::repo::mirror::{Mirrors, ReadBy, SourceError};
+use crate::repo::rpm::index::VerifiedIndex;
 
-/// Reads every source of `profile` from the first mirror that serves it rightly.
-///
-/// Certificates are looked for in `keys` first, then where distributions keep
-/// theirs. `at` is the moment at which keys and `Valid-Until` are judged: the
-/// caller's one look at the clock, or the lock's date when it is made again.
-/// `passed_over` is told of each mirror that does not serve, and why.
-pub fn read(
-    profile: &Profile,
-    architecture: &Architecture,
-    mirrors: &Mirrors,
-    keys: Option<PathBuf>,
-    transport: &dyn Transport,
-    at: Epoch,
-    passed_over: &dyn Fn(&str, &IndexError),
-) -> Result<Indexes, SourceError> {
-    let by = ReadBy {
-        transport,
-        keyring: &keyring(profile, keys),
-        architecture,
-        at,
-        passed_over,
-    };
-    let mut indexes = match profile.family {
-        Family::Deb => Indexes::Apt(Vec::new()),
-        Family::Rpm => Indexes::RpmMd(Vec::new()),
-    };
-    for source in &profile.sources {
-        let id = &source.id;
-        match (&source.kind, &mut indexes) {
-            (Repository::Apt(archive), Indexes::Apt(suites)) => {
-                suites.extend(mirrors.read(source, &by, |reading| reading.apt(id, archive))?);
-            }
-            (Repository::RpmMd(repository), Indexes::RpmMd(all)) => {
-                all.push(mirrors.read(source, &by, |reading| reading.rpm_md(id, repository))?);
-            }
-            _ => {
-                let source_id = id.clone();
-                return Err(SourceError::OtherFamily { source_id });
+/// What the sources of a profile are read with.
+pub struct Upstream<'u> {
+    /// The profile.
+    pub profile: &'u Profile,
+    /// The architecture.
+    pub architecture: &'u Architecture,
+    /// Which mirrors there are.
+    pub mirrors: &'u Mirrors,
+    /// Where certificates are looked for before the folders in which
+    /// distributions keep theirs.
+    pub keys: Option<PathBuf>,
+    /// Where files come from.
+    pub transport: &'u dyn Transport,
+    /// The moment at which keys and `Valid-Until` are judged: the caller's one
+    /// look at the clock, or the lock's date when it is made again.
+    pub at: Epoch,
+    /// Is told of each mirror that does not serve, and why.
+    pub passed_over: &'u dyn Fn(&str, &IndexError),
+}
+
+impl Upstream<'_> {
+    /// Reads every source of the profile from the first mirror that serves it rightly.
+    pub fn read(&self) -> Result<Indexes, SourceError> {
+        let keyring = keyring(self.profile, self.keys.clone());
+        let by = self.read_by(&keyring);
+        let mut indexes = match self.profile.family {
+            Family::Deb => Indexes::Apt(Vec::new()),
+            Family::Rpm => Indexes::RpmMd(Vec::new()),
+        };
+        for source in &self.profile.sources {
+            let (id, mirrors) = (&source.id, self.mirrors);
+            match (&source.kind, &mut indexes) {
+                (Repository::Apt(archive), Indexes::Apt(suites)) => {
+                    suites.extend(mirrors.read(source, &by, |reading| reading.apt(id, archive))?);
+                }
+                (Repository::RpmMd(repository), Indexes::RpmMd(all)) => {
+                    all.push(mirrors.read(source, &by, |reading| reading.rpm_md(id, repository))?);
+                }
+                _ => {
+                    let source_id = id.clone();
+                    return Err(SourceError::OtherFamily { source_id });
+                }
             }
         }
+        Ok(indexes)
     }
-    Ok(indexes)
+
+    /// Looks up in the lists of files of every repository who owns these.
+    pub fn look_up(
+        &self,
+        indexes: &mut [VerifiedIndex],
+        files: &BTreeSet<String>,
+    ) -> Result<(), SourceError> {
+        let keyring = keyring(self.profile, self.keys.clone());
+        let by = self.read_by(&keyring);
+        for index in indexes {
+            let mut sources = self.profile.sources.iter();
+            if let Some(source) = sources.find(|source| source.id == index.source) {
+                let look_up = |reading: &Reading<'_>| reading.look_up(index, files);
+                let found = self.mirrors.read(source, &by, look_up)?;
+                index.learn(found);
+            }
+        }
+        Ok(())
+    }
+
+    fn read_by<'k>(&'k self, keyring: &'k Keyring) -> ReadBy<'k> {
+        ReadBy {
+            transport: self.transport,
+            keyring,
+            architecture: self.architecture,
+            at: self.at,
+            passed_over: self.passed_over,
+        }
+    }
 }
 
 /// The certificates that the sources of `profile` pin: in `keys` first, then
