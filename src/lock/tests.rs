@@ -61,6 +61,7 @@ fn plan(roots: &[(Role, &[&str])]) -> Plan {
 fn profile() -> Profile {
     Profile {
         name: "example".to_owned(),
+        extends: None,
         title: String::new(),
         family: Family::Deb,
         os: OsRelease {
@@ -89,6 +90,8 @@ fn profile() -> Profile {
         components: BTreeMap::new(),
         paths: BTreeMap::new(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }

@@ -18,6 +18,7 @@ mod oracle_dpkg;
 mod oracles;
 mod parsers;
 mod plain_files;
+mod profiles;
 mod render;
 mod reproducible;
 mod sample;
