@@ -6,6 +6,7 @@ mod bad_input;
 mod build;
 mod chance;
 mod cli;
+mod dialects;
 mod flipped_bits;
 mod identity;
 mod kept_indexes;
