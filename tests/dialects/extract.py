@@ -10,6 +10,7 @@ from in its first lines; `tests/it/dialects.rs` judges rendered files by it.
 No network is used, and nothing is written where a source looks different from
 what is known here: the script ends with an error instead.
 """
+import ast
 import pathlib
 import re
 import sys
@@ -163,10 +164,24 @@ def pgbouncer(tree):
     return {f"pgbouncer {name}" for name in settings} | {f"databases {name}" for name in database}
 
 
+def patroni(tree):
+    """Functions of Patroni's client of etcd, with what they are called on."""
+    module = ast.parse((tree / "patroni/dcs/etcd3.py").read_text())
+    known = set()
+    for outer in ast.walk(module):
+        for function in getattr(outer, "body", []) if isinstance(outer, ast.ClassDef) else []:
+            if isinstance(function, ast.FunctionDef):
+                decorators = [d.id for d in function.decorator_list if isinstance(d, ast.Name)]
+                kind = "staticmethod" if "staticmethod" in decorators else "method"
+                known.add(f"{kind} {outer.name}.{function.name}")
+    return known
+
+
 SYSTEMD = ("src/core/load-fragment-gperf.gperf, src/core/load-fragment.c, src/shared/install.c", systemd)
 HAPROXY = ("doc/configuration.txt", haproxy)
 KEEPALIVED = ("keepalived/vrrp/vrrp_parser.c, keepalived/core/global_parser.c, lib/parser.c", keepalived)
 ETCD = ("etcdmain/config.go, embed/config.go", etcd)
+PATRONI = ("patroni/dcs/etcd3.py", patroni)
 PGBOUNCER = ("src/main.c, src/loader.c", pgbouncer)
 CLOUD_INIT = ("cloudinit/config/cc_*.py, cloudinit/net/network_state.py", cloud_init)
 
@@ -184,6 +199,9 @@ VERSIONS = [
     ("etcd", "3.3", "v3.3.11", *ETCD),
     ("etcd", "3.4", "v3.4.23", *ETCD),
     ("etcd", "3.6", "v3.6.6", *ETCD),
+    ("patroni", "3.0", "v3.0.2", *PATRONI),
+    ("patroni", "3.3", "v3.3.11", *PATRONI),
+    ("patroni", "4.1", "v4.1.0", *PATRONI),
     ("pgbouncer", "1.16", "1.16.1", *PGBOUNCER),
     ("pgbouncer", "1.18", "1.18.0", *PGBOUNCER),
     ("pgbouncer", "1.23", "1.23.0", *PGBOUNCER),

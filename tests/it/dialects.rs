@@ -28,9 +28,7 @@ const OTHERS: &[&str] = &[
     ".sql",
     ".yml",
     "/52pgbundle",
-    "/bin/patronictl",
     "/createcluster.d/00-pgbundle.conf",
-    "/lib/pgbundle/patroni",
     "/needrestart/conf.d/pgbundle.conf",
     "/tmpfiles.d/pgbundle.conf",
 ];
@@ -42,9 +40,15 @@ fn tables(profile: &Profile) -> BTreeMap<&'static str, Table> {
         let dialect = dialect.unwrap_or_else(|| panic!("{project} has a dialect"));
         (project, Table::read(project, &dialect.to_string()))
     };
-    ["systemd", "haproxy", "keepalived", "etcd", "pgbouncer"]
-        .map(table)
-        .into()
+    let projects = [
+        "systemd",
+        "haproxy",
+        "keepalived",
+        "etcd",
+        "patroni",
+        "pgbouncer",
+    ];
+    projects.map(table).into()
 }
 
 /// What of a file is not understood; none: no table is for such files.
@@ -55,6 +59,7 @@ fn judge(tables: &BTreeMap<&'static str, Table>, path: &str, text: &str) -> Opti
         "haproxy.cfg" | "secrets.cfg" => haproxy::judge(&tables["haproxy"], text),
         "keepalived.conf" => keepalived::judge(&tables["keepalived"], text),
         "etcd.env" => etcd(&tables["etcd"], text),
+        "patroni" | "patronictl" => patroni(&tables["patroni"], text),
         "pgbouncer.ini" => pgbouncer(&tables["pgbouncer"], text),
         _ => return None,
     })
@@ -66,6 +71,21 @@ fn etcd(table: &Table, text: &str) -> Vec<String> {
     let flags = lines.filter_map(|line| line.strip_prefix("ETCD_")?.split_once('='));
     let flags = flags.map(|(name, _)| name.to_ascii_lowercase().replace('_', "-"));
     flags.filter(|flag| !table.knows(flag)).collect()
+}
+
+/// Our program puts a function in the place of one of Patroni's: both must be of a kind.
+fn patroni(table: &Table, text: &str) -> Vec<String> {
+    let kind = match text.contains("@staticmethod") {
+        true => "staticmethod",
+        false => "method",
+    };
+    let replaced = text.lines().filter_map(|line| line.split_once(" = _with_"));
+    let words: Vec<_> = replaced.map(|(name, _)| format!("{kind} {name}")).collect();
+    assert_eq!(words.len(), 1, "one function is replaced:\n{text}");
+    words
+        .into_iter()
+        .filter(|word| !table.knows(word))
+        .collect()
 }
 
 /// pgbouncer(5): `key = value` in sections; a database has settings of its own.
@@ -108,8 +128,8 @@ fn unknown_in(folder: &str, profile: &str) -> Vec<String> {
             }
         }
     }
-    // On each of three nodes: six units and five files of settings.
-    assert_eq!(judged, 33, "{folder}");
+    // On each of three nodes: six units, five files of settings, two programs.
+    assert_eq!(judged, 39, "{folder}");
     unknown
 }
 
@@ -133,6 +153,7 @@ fn what_debian_12_is_given_centos_7_would_not_understand() {
         "haproxy.cfg: default-server check",
         "keepalived.conf: vrrp_instance check_unicast_src",
         "etcd.env: pre-vote",
+        "patronictl: staticmethod Etcd3Client._handle_server_response",
     ] {
         assert!(
             unknown.contains(newer),
