@@ -84,6 +84,17 @@ impl<'a> Site<'a> {
         self.dialect("systemd")
     }
 
+    /// The packages of components, with the major version put in, sorted.
+    pub fn packages(&self, components: &[&str]) -> Result<Vec<String>, RenderError> {
+        let mut packages = Vec::new();
+        for name in components {
+            let named = self.component(name)?.packages.iter();
+            packages.extend(named.map(|package| self.plan.with_major(package)));
+        }
+        packages.sort();
+        Ok(packages)
+    }
+
     /// Fills a template; `systemd` is known in all of them.
     pub fn fill(&self, template: &str, values: Value) -> Result<String, RenderError> {
         templates::fill(template, context! { systemd => self.systemd()?, ..values })
@@ -118,7 +129,7 @@ pub fn profile_path(plan: &Plan, name: &str) -> Result<String, RenderError> {
 /// A path that not every system has, with the major version put in.
 fn optional_path(plan: &Plan, name: &str) -> Option<String> {
     let path = plan.profile.paths.get(name)?;
-    Some(path.replace("{major}", &plan.postgres_major.to_string()))
+    Some(plan.with_major(path))
 }
 
 /// What the profile says of a component.
