@@ -242,7 +242,8 @@ impl<'a> Proving<'a> {
     /// Strikes out the rows that a list has, of which `size` bytes are read and no more.
     fn list(&mut self, row: &LockedIndex, kind: Compression, size: u64) -> Result<(), ProveError> {
         let file = (self.evidence.open)(row).map_err(unreadable(row))?;
-        let mut lines = BufReader::with_capacity(1 << 16, kind.reader(file).take(size));
+        let plain = kind.reader(file).map_err(unreadable(row))?;
+        let mut lines = BufReader::with_capacity(1 << 16, plain.take(size));
         let mut stanza = Vec::new();
         loop {
             let begun = stanza.len();

@@ -33,4 +33,5 @@ mod store;
 mod support;
 mod tiny;
 mod unchanged;
+mod wheels;
 mod written_again;

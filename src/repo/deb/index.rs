@@ -201,7 +201,7 @@ impl Reading<'_> {
             .files
             .get(listed)
             .ok_or_else(|| unlisted(suite, listed))?;
-        let forms: Vec<_> = Compression::ALL
+        let forms: Vec<_> = Compression::OF_APT
             .into_iter()
             .filter_map(|compression| {
                 let name = format!("{listed}{}", compression.suffix());
