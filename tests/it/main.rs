@@ -9,6 +9,7 @@ mod cli;
 mod diff;
 mod flipped_bits;
 mod identity;
+mod judge;
 mod kept_indexes;
 mod lock;
 mod manual;
@@ -17,11 +18,20 @@ mod node;
 mod offline;
 mod oracle_apt;
 mod oracle_dpkg;
+mod oracle_rpm;
 mod oracles;
 mod parsers;
 mod plain_files;
 mod render;
 mod reproducible;
+mod rpm_lock;
+mod rpm_prove;
+#[path = "../../src/repo/rpm/publishing.rs"]
+mod rpm_publishing;
+mod rpm_signatures;
+mod rpm_tiny;
+#[path = "../../src/repo/rpm/rpm_writing.rs"]
+mod rpm_writing;
 mod sample;
 mod sbom;
 mod seal;
