@@ -62,6 +62,7 @@ fn plan(roots: &[(Role, &[&str])]) -> Plan {
 fn profile() -> Profile {
     Profile {
         name: "example".to_owned(),
+        extends: None,
         title: String::new(),
         family: Family::Deb,
         os: OsRelease {
@@ -90,6 +91,8 @@ fn profile() -> Profile {
         components: BTreeMap::new(),
         paths: BTreeMap::new(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }

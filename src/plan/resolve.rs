@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, RoleComponents, with_major};
+use super::{Plan, RoleComponents};
 use crate::base::{Architecture, Role};
-use crate::profile::{Profile, Source};
+use crate::profile::Profile;
 use crate::spec::Spec;
 
 /// Why a profile cannot serve a spec.
@@ -94,15 +94,14 @@ pub fn resolve(
             });
         }
     }
-    let packages = packages(&spec, &profile, postgres_major, roles, &mut faults);
+    let profile = profile.filled(architecture.as_str(), postgres_major);
+    let packages = packages(&spec, &profile, roles, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
-    let fill = |source: Source| source.filled(architecture.as_str(), postgres_major);
-    let sources = profile.sources.into_iter().map(fill).collect();
     Ok(Plan {
         spec,
-        profile: Profile { sources, ..profile },
+        profile,
         architecture,
         postgres_major,
         packages,
@@ -112,7 +111,6 @@ pub fn resolve(
 fn packages(
     spec: &Spec,
     profile: &Profile,
-    major: u32,
     roles: &RoleComponents,
     faults: &mut Vec<Unservable>,
 ) -> BTreeMap<Role, Vec<String>> {
@@ -122,12 +120,7 @@ fn packages(
         let mut names = Vec::new();
         for name in roles.of(role, spec) {
             match profile.components.get(name) {
-                Some(component) => names.extend(
-                    component
-                        .packages
-                        .iter()
-                        .map(|package| with_major(package, major)),
-                ),
+                Some(component) => names.extend(component.packages.iter().cloned()),
                 None => faults.push(Unservable::Component {
                     profile: profile.name.clone(),
                     component: name.to_owned(),

@@ -1,11 +1,15 @@
 //! From a profile's text (and the profile it extends) to a [`Profile`].
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 
-use super::{Base, Component, Profile, Source, parse_postgres, parse_source};
+use super::{Base, Component, Generation, Profile, Source, parse_postgres, parse_source};
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
+
+type Components = BTreeMap<String, Component>;
 
 /// The name of the profile that `text` extends, if it says so.
 ///
@@ -30,7 +34,7 @@ pub fn parse(text: &str, parent: Option<&Profile>) -> Result<Profile, Vec<Fault>
 
 fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     version(&root);
-    let _: Option<String> = root.value("extends");
+    let extends = root.value("extends");
     let name = root.required::<String>("name");
     let title = root.required::<String>("title");
     let family = read_family(&root, parent);
@@ -61,32 +65,28 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     let mut components = parent
         .map(|parent| parent.components.clone())
         .unwrap_or_default();
-    for (name, section) in root.children("components") {
-        let merged = read_component(section, components.remove(&name));
-        components.insert(name, merged);
-    }
+    components.extend(read_components(&root, &components));
     let mut paths = parent
         .map(|parent| parent.paths.clone())
         .unwrap_or_default();
-    paths.extend(
-        root.texts("paths")
-            .into_iter()
-            .map(|(name, text)| (name, text.into_inner().0)),
+    paths.extend(read_paths(&root));
+    let generations = replaced(
+        root.tables("generation"),
+        |section| read_generation(section, &components),
+        Some(parent.map_or(&Vec::new(), |parent| &parent.generations)),
     );
-    let disturbing_units = inherited(
-        &root,
-        "disturbing_units",
-        Some(
-            parent
-                .map(|p| p.disturbing_units.clone())
-                .unwrap_or_default(),
-        ),
-    );
-    let limits = root.value("limits").unwrap_or_default();
+    let list = |key, of: fn(&Profile) -> &Vec<String>| {
+        let inherited = || parent.map(|parent| of(parent).clone());
+        root.value(key).or_else(inherited).unwrap_or_default()
+    };
+    let disturbing_units = list("disturbing_units", |parent| &parent.disturbing_units);
+    let disabled_modules = list("disabled_modules", |parent| &parent.disabled_modules);
+    let limits = list("limits", |parent| &parent.limits);
     root.finish();
 
     Some(Profile {
         name: name?.into_inner(),
+        extends,
         title: title?.into_inner(),
         family: family?,
         os: os?,
@@ -96,7 +96,9 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         bases: bases?,
         components,
         paths,
-        disturbing_units: disturbing_units?,
+        disturbing_units,
+        disabled_modules,
+        generations: generations?,
         limits,
     })
 }
@@ -221,6 +223,42 @@ fn read_base(section: Section<'_, '_>) -> Option<Base> {
     Some(Base {
         name: name?.into_inner(),
         file: file?.into_inner(),
+    })
+}
+
+/// The components that are named here, over those of the same name in `parent`.
+fn read_components(section: &Section<'_, '_>, parent: &Components) -> Components {
+    let read = |(name, section): (String, Section<'_, '_>)| {
+        let component = read_component(section, parent.get(&name).cloned());
+        (name, component)
+    };
+    section
+        .children("components")
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+fn read_paths(section: &Section<'_, '_>) -> BTreeMap<String, String> {
+    let paths = section.texts("paths").into_iter();
+    paths
+        .map(|(name, text)| (name, text.into_inner().0))
+        .collect()
+}
+
+fn read_generation(section: Section<'_, '_>, components: &Components) -> Option<Generation> {
+    let name = section.required::<String>("name");
+    let file = section.required::<String>("file");
+    let majors = section.required::<Vec<u32>>("majors");
+    let components = read_components(&section, components);
+    let paths = read_paths(&section);
+    section.finish();
+    Some(Generation {
+        name: name?.into_inner(),
+        file: file?.into_inner(),
+        majors: majors?.into_inner(),
+        components,
+        paths,
     })
 }
 

@@ -163,6 +163,7 @@ pub fn profile() -> Profile {
     };
     Profile {
         name: "debian12".to_owned(),
+        extends: None,
         title: String::new(),
         family: Family::Deb,
         os: OsRelease {
@@ -186,6 +187,8 @@ pub fn profile() -> Profile {
         components: BTreeMap::new(),
         paths: BTreeMap::new(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }

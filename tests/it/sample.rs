@@ -113,6 +113,7 @@ pub fn debian() -> OsRelease {
 fn profile() -> Profile {
     Profile {
         name: "debian12".to_owned(),
+        extends: None,
         title: "Debian 12".to_owned(),
         family: Family::Deb,
         os: debian(),
@@ -128,6 +129,8 @@ fn profile() -> Profile {
         components: Default::default(),
         paths: Default::default(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }
