@@ -64,6 +64,7 @@ pub mod openpgp;
 mod pieces;
 pub mod transport;
 pub mod unpack;
+mod xz;
 
 pub use base::BaseList;
 pub use transport::{Transport, TransportError};
