@@ -4,6 +4,8 @@
 //! InRelease always comes from the mirror. What it names by digest is taken
 //! from where earlier readings left it, decompressed if that is there too.
 
+use std::thread;
+
 use sequoia_openpgp::Cert;
 
 use super::release::{Release, ReleaseError};
@@ -130,11 +132,19 @@ pub struct Reading<'r> {
 }
 
 impl Reading<'_> {
-    /// Reads all suites of a source.
+    /// Reads all suites of a source, at the same time: while one waits for
+    /// the mirror or the disk, another's signature is checked.
     pub fn source(&self, source: &Source) -> Result<Vec<VerifiedIndex>, IndexError> {
         let suites = source.suites.iter().zip(&source.codenames);
-        let indexes = suites.map(|(suite, codename)| self.suite(source, suite, codename));
-        indexes.collect()
+        thread::scope(|scope| {
+            let reading: Vec<_> = suites
+                .map(|(suite, codename)| scope.spawn(|| self.suite(source, suite, codename)))
+                .collect();
+            let indexes = reading.into_iter();
+            indexes
+                .map(|one| one.join().expect("reading a suite does not panic"))
+                .collect()
+        })
     }
 
     fn suite(

@@ -52,7 +52,7 @@ fn takes_what_is_signed_and_keeps_the_proof() {
         ]
     );
     assert!(
-        mirror.asked.borrow()[1].contains("/by-hash/SHA256/"),
+        mirror.asked.lock().unwrap()[1].contains("/by-hash/SHA256/"),
         "by digest first"
     );
 }
@@ -72,7 +72,7 @@ fn refuses_altered_text_whatever_the_digests_say() {
         "{why}"
     );
     assert_eq!(
-        mirror.asked.borrow().len(),
+        mirror.asked.lock().unwrap().len(),
         1,
         "nothing else is asked of such a mirror"
     );
