@@ -71,6 +71,7 @@ golden: need-rust
 install: tool node
 	install -D -m 0755 $(TOOL) $(DESTDIR)$(PREFIX)/bin/pgbundle
 	install -D -m 0755 $(NODE) $(DESTDIR)$(PREFIX)/libexec/pgbundle/pgbundle-node
+	$(TOOL) --quiet manual $(DESTDIR)$(PREFIX)/share
 
 clean:
 	$(CARGO) clean

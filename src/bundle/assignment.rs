@@ -202,12 +202,29 @@ pub struct Service {
     pub name: String,
     /// Its unit (`patroni.service`).
     pub unit: String,
+    /// The packages that it is made of, sorted: a new version of one is taken
+    /// up by a restart. For Patroni that is PostgreSQL's, too, which it stops
+    /// and starts with itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub packages: Vec<String>,
     /// How it takes changed configuration.
     pub on_change: Uptake,
     /// How it takes a renewed certificate.
     pub on_certificate: Uptake,
     /// The question whose answer says that it serves.
     pub health: Health,
+}
+
+impl Service {
+    /// How it takes up a change of its configuration at `path`.
+    pub fn uptake_of(&self, path: &NodePath) -> Uptake {
+        // systemd reads a unit's own file at its start alone.
+        if path.as_str().starts_with("/etc/systemd/") {
+            Uptake::Restart
+        } else {
+            self.on_change
+        }
+    }
 }
 
 /// A question that a service answers when it serves.

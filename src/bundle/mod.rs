@@ -18,6 +18,8 @@
 //! own: nothing of any cluster is in the first, so clusters and images share it.
 
 pub mod assignment;
+#[cfg(feature = "workstation")]
+pub mod difference;
 pub mod manifest;
 #[cfg(feature = "workstation")]
 pub mod sbom;

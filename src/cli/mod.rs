@@ -7,6 +7,7 @@ mod base;
 mod build;
 mod certs;
 mod cluster;
+mod diff;
 mod fetch;
 mod fetching;
 mod init;
@@ -14,6 +15,7 @@ mod inspect;
 mod interrupt;
 mod lock;
 mod locking;
+mod manual;
 mod mirror;
 mod moment;
 mod places;
@@ -21,6 +23,7 @@ mod plan;
 mod profiles;
 mod proving;
 mod report;
+mod signer;
 mod store;
 mod text;
 mod ui;
@@ -65,10 +68,12 @@ enum Verb {
     Build(Box<build::Arguments>),
     Verify(verify::Arguments),
     Inspect(inspect::Arguments),
+    Diff(diff::Arguments),
     Certs(certs::Arguments),
     Base(base::Arguments),
     Profiles(profiles::Arguments),
     Store(store::Arguments),
+    Manual(manual::Arguments),
 }
 
 /// Which cluster, for which operating system.
@@ -132,9 +137,11 @@ fn run(arguments: Arguments, ui: &Ui) -> Result<(), Failure> {
         Verb::Build(arguments) => build::run(&arguments, &library, ui),
         Verb::Verify(arguments) => verify::run(&arguments, ui),
         Verb::Inspect(arguments) => inspect::run(&arguments, ui),
+        Verb::Diff(arguments) => diff::run(&arguments, ui),
         Verb::Certs(arguments) => certs::run(&arguments, &library, ui),
         Verb::Base(arguments) => base::run(&arguments, ui),
         Verb::Profiles(arguments) => profiles::run(&arguments, &library, ui),
         Verb::Store(arguments) => store::run(&arguments, &library, ui),
+        Verb::Manual(arguments) => manual::run(&arguments, ui),
     }
 }

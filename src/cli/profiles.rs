@@ -1,12 +1,14 @@
 //! `pgbundle profiles`: the operating systems there are, and what is known of them.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde::Serialize;
 
 use super::report::Failure;
 use super::ui::Ui;
 use crate::library::Library;
-use crate::profile::Profile;
+use crate::profile::{Profile, Source};
 
 /// List the operating systems that bundles can be built for
 #[derive(Debug, Args)]
@@ -23,12 +25,16 @@ struct Row {
     architectures: Vec<String>,
     postgres: Vec<u32>,
     bases: Vec<String>,
+    /// Sources that upstream maintains no more, with the day since when.
+    frozen: BTreeMap<String, String>,
     limits: Vec<String>,
 }
 
 impl From<Profile> for Row {
     fn from(profile: Profile) -> Self {
+        let since = |source: &Source| Some((source.id.clone(), source.frozen()?.to_string()));
         Self {
+            frozen: profile.sources.iter().filter_map(since).collect(),
             name: profile.name,
             title: profile.title,
             architectures: profile
@@ -70,6 +76,11 @@ fn describe(row: &Row) -> String {
         row.architectures.join(", "),
         row.bases.join(", "),
     );
+    for (source, since) in &row.frozen {
+        text.push_str(&format!(
+            "  note: nothing changes in the source `{source}` since {since}\n"
+        ));
+    }
     for limit in &row.limits {
         text.push_str(&format!("  note: {limit}\n"));
     }

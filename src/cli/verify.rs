@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::report::Failure;
-use super::text;
+use super::signer::SignerArguments;
 use super::ui::Ui;
 use crate::base::Sha256;
 use crate::bundle::manifest::Release;
-use crate::bundle::sign::PublicKey;
 use crate::bundle::verify::{self, Discard, Expectations, TarGz, VerifyError};
 
 /// Check a release's folder (`public/`) or one bundle to its last byte
@@ -20,13 +19,8 @@ pub struct Arguments {
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
-    /// The operator's public key (PEM), from where you trust it
-    #[arg(long, value_name = "FILE", conflicts_with = "secrets")]
-    signer: Option<PathBuf>,
-
-    /// The cluster's secrets folder, whose `signer.pub` is taken
-    #[arg(long, value_name = "DIR")]
-    secrets: Option<PathBuf>,
+    #[command(flatten)]
+    signer: SignerArguments,
 
     /// Refuse generations below this one
     #[arg(long, value_name = "N")]
@@ -40,11 +34,11 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         .metadata()
         .map_err(|error| Failure::file("read", path, &error).hint(WHAT_TO_NAME))?
         .is_dir();
-    let (signer, is_trusted) = signer(arguments, is_folder)?;
-    let fingerprint = signer.fingerprint();
+    let signer = arguments.signer.read(is_folder.then_some(path.as_path()))?;
+    let fingerprint = signer.key.fingerprint();
     let expected = Expectations {
         generation: arguments.generation,
-        ..Expectations::signed_by(signer)
+        ..Expectations::signed_by(signer.key.clone())
     };
     if is_folder {
         folder(path, &expected, ui)?;
@@ -55,36 +49,8 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
         "{} is whole, signed by {fingerprint}",
         path.display()
     ));
-    if !is_trusted {
-        ui.warn("that key lay beside what it signed: compare its fingerprint with one you trust, or name a key with --signer");
-    }
+    signer.warn_unless_trusted(ui);
     Ok(())
-}
-
-const WHICH_KEY: &str =
-    "name the `signer.pub` of the cluster's secrets folder, or a copy of it that you trust";
-
-/// The key to trust; false where it is merely the one that lies in the folder.
-fn signer(arguments: &Arguments, is_folder: bool) -> Result<(PublicKey, bool), Failure> {
-    let named = arguments.signer.clone().or_else(|| {
-        arguments
-            .secrets
-            .as_ref()
-            .map(|folder| folder.join("signer.pub"))
-    });
-    let path = match (&named, is_folder) {
-        (Some(path), _) => path.clone(),
-        (None, true) => arguments.path.join("signer.pub"),
-        (None, false) => {
-            return Err(Failure::input("a bundle alone does not say whom to trust")
-                .hint("name the operator's key: `--signer signer.pub`"));
-        }
-    };
-    let pem = text::read(&path, text::SMALL)
-        .map_err(|error| Failure::file("read the key", &path, &error).hint(WHICH_KEY))?;
-    let key = PublicKey::from_pem(&path.display().to_string(), &pem)
-        .map_err(|error| Failure::input(error.to_string()).hint(WHICH_KEY))?;
-    Ok((key, named.is_some()))
 }
 
 fn folder(path: &Path, expected: &Expectations, ui: &Ui) -> Result<(), Failure> {
@@ -113,7 +79,8 @@ fn bundle(path: &Path, pinned: Option<Sha256>, expected: &Expectations) -> Resul
     Ok(())
 }
 
-fn refused(path: &Path, error: VerifyError) -> Failure {
+/// What was refused, and what to do then.
+pub fn refused(path: &Path, error: VerifyError) -> Failure {
     match error {
         VerifyError::Read { .. } | VerifyError::Store { .. } => {
             Failure::world(format!("{}: {error}", path.display()))

@@ -11,7 +11,7 @@ use std::io::{self, BufRead, BufReader, Read};
 use super::pin::row;
 use super::{Lock, LockedIndex, LockedPackage};
 use crate::base::Epoch;
-use crate::profile::Source;
+use crate::profile::{AptArchive, Repository, Source};
 use crate::repo::deb::package::PackageSet;
 use crate::repo::deb::release::{Release, ReleaseError};
 use crate::repo::keyring::Keyring;
@@ -126,8 +126,18 @@ pub fn prove(lock: &Lock, evidence: &Evidence<'_>) -> Result<Vec<String>, ProveE
         proving.missing.entry(&row.name).or_default().push(row);
     }
     for source in evidence.sources {
-        for (suite, codename) in source.suites.iter().zip(&source.codenames) {
-            proving.suite(source, suite, codename)?;
+        match &source.kind {
+            Repository::Apt(archive) => {
+                for (suite, codename) in archive.suites.iter().zip(&archive.codenames) {
+                    proving.suite(source, archive, suite, codename)?;
+                }
+            }
+            Repository::RpmMd(_) => {
+                return Err(ProveError::NoIndex {
+                    source_id: source.id.clone(),
+                    path: "repodata/repomd.xml".to_owned(),
+                });
+            }
         }
     }
     proving.finish()
@@ -145,7 +155,13 @@ struct Proving<'a> {
 }
 
 impl<'a> Proving<'a> {
-    fn suite(&mut self, source: &Source, suite: &str, codename: &str) -> Result<(), ProveError> {
+    fn suite(
+        &mut self,
+        source: &Source,
+        archive: &AptArchive,
+        suite: &str,
+        codename: &str,
+    ) -> Result<(), ProveError> {
         let folder = format!("dists/{suite}/");
         let path = format!("{folder}InRelease");
         let lock = self.lock;
@@ -159,7 +175,7 @@ impl<'a> Proving<'a> {
         })?;
         self.strange.retain(|row| *row != signed);
         let text = self.signed_text(source, signed)?;
-        let release = Release::read(&text, &source.origin, codename)
+        let release = Release::read(&text, &archive.origin, codename)
             .map_err(|source| ProveError::Release { path, source })?;
         self.newest = self.newest.max(Some(release.date));
         for list in lists {

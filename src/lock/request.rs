@@ -3,7 +3,7 @@
 
 use crate::base::{Role, Sha256};
 use crate::plan::Plan;
-use crate::profile::Source;
+use crate::profile::{Repository, Source};
 use crate::repo::BaseList;
 use crate::spec::PlainFile;
 
@@ -35,15 +35,24 @@ pub fn digest(asked: &[String]) -> Sha256 {
 }
 
 fn source(source: &Source) -> String {
-    format!(
-        "the source {} is origin {}, suites {}, codenames {}, components {}, keys {}",
-        source.id,
-        source.origin,
-        source.suites.join(" "),
-        source.codenames.join(" "),
-        source.components.join(" "),
-        source.keys.join(" ")
-    )
+    let (id, keys) = (&source.id, source.keys.join(" "));
+    match &source.kind {
+        Repository::Apt(archive) => format!(
+            "the source {id} is origin {}, suites {}, codenames {}, components {}, keys {keys}",
+            archive.origin,
+            archive.suites.join(" "),
+            archive.codenames.join(" "),
+            archive.components.join(" "),
+        ),
+        Repository::RpmMd(repository) => format!(
+            "the source {id} is rpm-md, its index {}, keys {keys}, legacy keys {}",
+            repository.metadata.as_str(),
+            match repository.legacy_keys.as_slice() {
+                [] => "none".to_owned(),
+                keys => keys.join(" "),
+            }
+        ),
+    }
 }
 
 fn file(file: &PlainFile) -> String {

@@ -9,7 +9,7 @@ use super::*;
 use crate::base::digest::Digested;
 use crate::bundle::manifest::OsRelease;
 use crate::plan::Plan;
-use crate::profile::{Profile, Source};
+use crate::profile::{AptArchive, Profile, Repository, Source};
 use crate::repo::BaseList;
 use crate::repo::deb::index::{Evidence, VerifiedIndex};
 use crate::spec;
@@ -72,12 +72,14 @@ fn profile() -> Profile {
         postgres_default: 15,
         sources: vec![Source {
             id: "example".to_owned(),
-            suites: vec!["one".to_owned()],
-            components: vec!["main".to_owned()],
-            origin: "Example".to_owned(),
-            codenames: vec!["one".to_owned()],
             keys: vec!["0123".to_owned()],
             mirrors: vec![],
+            kind: Repository::Apt(AptArchive {
+                suites: vec!["one".to_owned()],
+                components: vec!["main".to_owned()],
+                origin: "Example".to_owned(),
+                codenames: vec!["one".to_owned()],
+            }),
         }],
         bases: vec![],
         components: BTreeMap::new(),

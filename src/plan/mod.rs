@@ -29,6 +29,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// A name or path of the profile, with PostgreSQL's major version put in.
+    pub fn with_major(&self, text: &str) -> String {
+        with_major(text, self.postgres_major)
+    }
+
     /// The nodes that carry `role`, in the spec's order.
     pub fn nodes_with(&self, role: Role) -> impl Iterator<Item = &Node> {
         self.spec
@@ -36,4 +41,8 @@ impl Plan {
             .iter()
             .filter(move |node| node.roles.contains(&role))
     }
+}
+
+fn with_major(text: &str, major: u32) -> String {
+    text.replace("{major}", &major.to_string())
 }

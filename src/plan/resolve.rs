@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, RoleComponents};
+use super::{Plan, RoleComponents, with_major};
 use crate::base::{Architecture, Role};
-use crate::profile::Profile;
+use crate::profile::{Profile, Source};
 use crate::spec::Spec;
 
 /// Why a profile cannot serve a spec.
@@ -92,9 +92,11 @@ pub fn resolve(
     if !faults.is_empty() {
         return Err(faults);
     }
+    let fill = |source: Source| source.filled(architecture.as_str(), postgres_major);
+    let sources = profile.sources.into_iter().map(fill).collect();
     Ok(Plan {
         spec,
-        profile,
+        profile: Profile { sources, ..profile },
         architecture,
         postgres_major,
         packages,
@@ -118,7 +120,7 @@ fn packages(
                     component
                         .packages
                         .iter()
-                        .map(|package| package.replace("{major}", &major.to_string())),
+                        .map(|package| with_major(package, major)),
                 ),
                 None => faults.push(Unservable::Component {
                     profile: profile.name.clone(),

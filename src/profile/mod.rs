@@ -2,8 +2,11 @@
 //! names, paths, units, dialects. Facts, never logic.
 
 mod parse;
+mod parse_source;
+mod source;
 
 pub use parse::{extends, parse};
+pub use source::{AptArchive, Metadata, Repository, RpmRepository, Source};
 
 use std::collections::BTreeMap;
 
@@ -39,25 +42,6 @@ pub struct Profile {
     pub disturbing_units: Vec<String>,
     /// What is known to be limited or unproven, in sentences.
     pub limits: Vec<String>,
-}
-
-/// A repository with its trust.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Source {
-    /// Its id in the lock (`debian`, `debian-security`).
-    pub id: String,
-    /// Suites of an apt archive (`bookworm`, `bookworm-updates`).
-    pub suites: Vec<String>,
-    /// Components of an apt archive (`main`).
-    pub components: Vec<String>,
-    /// `Origin` that its Release files must carry.
-    pub origin: String,
-    /// `Codename` that its Release files must carry, one a suite, in the suites' order.
-    pub codenames: Vec<String>,
-    /// Full fingerprints of the keys that may sign it (any one suffices), upper-case hex.
-    pub keys: Vec<String>,
-    /// Public mirrors to fall back to, without a trailing slash.
-    pub mirrors: Vec<String>,
 }
 
 /// A named package list of a base image.

@@ -2,7 +2,7 @@
 
 use toml::Spanned;
 
-use super::{Base, Component, Profile, Source};
+use super::{Base, Component, Profile, parse_source};
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
@@ -32,7 +32,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     let _: Option<String> = root.value("extends");
     let name = root.required::<String>("name");
     let title = root.required::<String>("title");
-    let family = inherited(&root, "family", parent.map(|parent| parent.family));
+    let family = read_family(&root, parent);
     let os = read_os(&root, parent);
     let architectures = inherited::<Vec<Architecture>>(
         &root,
@@ -46,7 +46,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     let postgres = read_postgres(&root, parent);
     let sources = replaced(
         root.tables("source"),
-        read_source,
+        |section| parse_source::read(section, family?),
         parent.map(|parent| &parent.sources),
     );
     let bases = replaced(
@@ -125,7 +125,7 @@ fn inherited<T: crate::document::FromValue>(
 
 fn replaced<T: Clone>(
     tables: Vec<Section<'_, '_>>,
-    read: fn(Section<'_, '_>) -> Option<T>,
+    read: impl Fn(Section<'_, '_>) -> Option<T>,
     parent: Option<&Vec<T>>,
 ) -> Option<Vec<T>> {
     match parent {
@@ -142,6 +142,26 @@ impl FromText for Family {
             _ => Err(format!("`{text}` is not one of `deb`, `rpm`")),
         }
     }
+}
+
+// What a profile inherits is of its parent's family, so it cannot be of another.
+fn read_family(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<Family> {
+    let inherited = parent.map(|parent| parent.family);
+    let said = match inherited {
+        Some(_) => root.optional::<Family>("family"),
+        None => root.required::<Family>("family"),
+    };
+    if let (Some(said), Some(family)) = (&said, inherited)
+        && *said.get_ref() != family
+    {
+        root.faults().add(
+            "a profile is of the family of the one that it extends",
+            Some(said.span()),
+            "",
+            None,
+        );
+    }
+    said.map(Spanned::into_inner).or(inherited)
 }
 
 fn read_os(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<OsRelease> {
@@ -190,64 +210,6 @@ fn read_postgres(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<(Ve
     Some((sorted, default.into_inner()))
 }
 
-/// A key's full fingerprint: 40 (v4) or 64 (v6) hexadecimal digits, kept upper-case.
-struct Fingerprint(String);
-
-impl FromText for Fingerprint {
-    fn from_text(text: &str) -> Result<Self, String> {
-        let compact: String = text.chars().filter(|c| *c != ' ').collect();
-        if matches!(compact.len(), 40 | 64) && compact.bytes().all(|b| b.is_ascii_hexdigit()) {
-            Ok(Self(compact.to_ascii_uppercase()))
-        } else {
-            Err(format!(
-                "`{text}` is not a full fingerprint (40 hexadecimal digits); a short key id pins nothing"
-            ))
-        }
-    }
-}
-
-fn read_source(section: Section<'_, '_>) -> Option<Source> {
-    let id = section.required::<String>("id");
-    let suites = section.required::<Vec<String>>("suites");
-    let codenames = section.required::<Vec<String>>("codenames");
-    let components = section.required::<Vec<String>>("components");
-    let origin = section.required::<String>("origin");
-    let keys = section.list::<Fingerprint>("keys");
-    let mirrors = section.value("mirrors").unwrap_or_default();
-    if let (Some(suites), Some(codenames)) = (&suites, &codenames)
-        && suites.get_ref().len() != codenames.get_ref().len()
-    {
-        section.faults().add(
-            format!(
-                "a source needs one codename a suite, this one has {} for {}",
-                codenames.get_ref().len(),
-                suites.get_ref().len()
-            ),
-            Some(codenames.span()),
-            "",
-            Some("write them in the order of `suites`; a suite without one would never be read"),
-        );
-    }
-    if keys.is_empty() {
-        section.faults().add(
-            "a source needs the fingerprints of the keys that may sign it",
-            Some(section.span()),
-            "`keys` belongs here",
-            None,
-        );
-    }
-    section.finish();
-    Some(Source {
-        id: id?.into_inner(),
-        suites: suites?.into_inner(),
-        components: components?.into_inner(),
-        origin: origin?.into_inner(),
-        codenames: codenames?.into_inner(),
-        keys: keys.into_iter().map(|key| key.into_inner().0).collect(),
-        mirrors,
-    })
-}
-
 fn read_base(section: Section<'_, '_>) -> Option<Base> {
     let name = section.required::<String>("name");
     let file = section.required::<String>("file");
@@ -272,28 +234,5 @@ fn read_component(section: Section<'_, '_>, parent: Option<Component>) -> Compon
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DEBIAN12: &str = include_str!("../../profiles/debian12.toml");
-
-    fn faults(from: &str, to: &str) -> String {
-        assert!(DEBIAN12.contains(from), "{from}");
-        let faults = parse(&DEBIAN12.replacen(from, to, 1), None).unwrap_err();
-        faults.into_iter().map(|fault| fault.message).collect()
-    }
-
-    #[test]
-    fn no_suite_is_passed_over_for_want_of_a_codename() {
-        assert!(parse(DEBIAN12, None).is_ok());
-        let two = r#"codenames = ["bookworm", "bookworm-updates"]"#;
-        let told = faults(two, r#"codenames = ["bookworm"]"#);
-        assert!(told.contains("has 1 for 2"), "{told}");
-    }
-
-    #[test]
-    fn a_profile_is_for_some_architecture() {
-        let told = faults(r#"architectures = ["amd64"]"#, "architectures = []");
-        assert!(told.contains("at least one architecture"), "{told}");
-    }
-}
+#[path = "parse_tests.rs"]
+mod tests;

@@ -45,6 +45,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft.service(Service {
         name: SERVICE.to_owned(),
         unit: component.unit.clone(),
+        packages: site.packages(&["etcd"])?,
         on_change: Uptake::Restart,
         // etcd reads a renewed certificate at the next handshake, but not a renewed CA set.
         on_certificate: Uptake::Restart,

@@ -40,6 +40,7 @@ pub fn render(site: &Site<'_>, vip: &Vip, draft: &mut Draft) -> Result<(), Rende
     draft.service(Service {
         name: SERVICE.to_owned(),
         unit: component.unit.clone(),
+        packages: site.packages(&["keepalived"])?,
         on_change: Uptake::Reload,
         on_certificate: Uptake::Reload,
         health: Health::UnitActive {

@@ -162,6 +162,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft.service(Service {
         name: SERVICE.to_owned(),
         unit: component.unit.clone(),
+        packages: site.packages(&["patroni", "postgresql"])?,
         on_change: Uptake::Reload,
         on_certificate: Uptake::Reload,
         health: Health::Http {

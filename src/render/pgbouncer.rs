@@ -33,6 +33,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft.service(Service {
         name: SERVICE.to_owned(),
         unit: component.unit.clone(),
+        packages: site.packages(&["pgbouncer"])?,
         on_change: Uptake::Reload,
         on_certificate: Uptake::Reload,
         health: Health::Tcp {

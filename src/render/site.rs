@@ -62,6 +62,17 @@ impl<'a> Site<'a> {
         component(self.plan, name)
     }
 
+    /// The packages of components, with the major version put in, sorted.
+    pub fn packages(&self, components: &[&str]) -> Result<Vec<String>, RenderError> {
+        let mut packages = Vec::new();
+        for name in components {
+            let named = self.component(name)?.packages.iter();
+            packages.extend(named.map(|package| self.plan.with_major(package)));
+        }
+        packages.sort();
+        Ok(packages)
+    }
+
     /// Fills a template.
     pub fn fill(&self, template: &str, values: Value) -> Result<String, RenderError> {
         templates::fill(template, values)
@@ -88,7 +99,7 @@ impl<'a> Site<'a> {
 /// A path of the profile, with the major version put in.
 pub fn profile_path(plan: &Plan, name: &str) -> Result<String, RenderError> {
     match plan.profile.paths.get(name) {
-        Some(path) => Ok(path.replace("{major}", &plan.postgres_major.to_string())),
+        Some(path) => Ok(plan.with_major(path)),
         None => Err(RenderError::NoPath {
             profile: plan.profile.name.clone(),
             name: name.to_owned(),

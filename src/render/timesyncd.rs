@@ -23,6 +23,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft.service(Service {
         name: SERVICE.to_owned(),
         unit: site.component("timesyncd")?.unit.clone(),
+        packages: site.packages(&["timesyncd"])?,
         on_change: Uptake::Restart,
         on_certificate: Uptake::Restart,
         health: Health::ClockInStep {

@@ -6,7 +6,7 @@ use super::deb::index::{IndexError, Reading, VerifiedIndex};
 use super::keyring::{Keyring, NoKey};
 use super::transport::Transport;
 use crate::base::{Architecture, Epoch};
-use crate::profile::Source;
+use crate::profile::{Repository, Source};
 use crate::store::place::without_password;
 
 /// Where to look for mirrors, in this order.
@@ -16,6 +16,15 @@ pub struct Mirrors {
     pub explicit: Vec<(Option<String>, String)>,
     /// The apt sources of this machine.
     pub machine: Vec<AptSource>,
+}
+
+/// What a source has, read from one mirror.
+#[derive(Debug)]
+pub struct ReadSource {
+    /// Its suites.
+    pub indexes: Vec<VerifiedIndex>,
+    /// The mirrors before that one, and why each was passed over.
+    pub passed_over: Vec<(String, IndexError)>,
 }
 
 /// A source cannot be read.
@@ -56,7 +65,8 @@ impl Mirrors {
     /// machine's own for one of its suites, then the profile's public ones.
     pub fn candidates(&self, source: &Source) -> Vec<String> {
         let is_for = |id: &Option<String>| id.as_ref().is_none_or(|id| *id == source.id);
-        let shares_suite = |apt: &&AptSource| apt.suites.iter().any(|s| source.suites.contains(s));
+        let suites = source.apt().map_or(&[][..], |archive| &archive.suites);
+        let shares_suite = |apt: &&AptSource| apt.suites.iter().any(|s| suites.contains(s));
         let explicit = self
             .explicit
             .iter()
@@ -73,8 +83,7 @@ impl Mirrors {
         candidates
     }
 
-    /// Reads a source from the first mirror whose suites are all in order;
-    /// `passed_over` is told of those before it, and why.
+    /// Reads a source from the first mirror whose suites are all in order.
     pub fn read(
         &self,
         source: &Source,
@@ -82,8 +91,7 @@ impl Mirrors {
         keyring: &Keyring,
         architecture: &Architecture,
         at: Epoch,
-        passed_over: &dyn Fn(&str, &IndexError),
-    ) -> Result<Vec<VerifiedIndex>, SourceError> {
+    ) -> Result<ReadSource, SourceError> {
         let source_id = || source.id.clone();
         let certs = keyring
             .pinned(&source.keys)
@@ -100,12 +108,19 @@ impl Mirrors {
                 at,
                 architecture,
             };
-            match reading.source(source) {
+            let read = match &source.kind {
+                Repository::Apt(archive) => reading.source(&source.id, archive),
+                Repository::RpmMd(_) => Err(IndexError::Unlisted {
+                    suite: source.id.clone(),
+                    path: "repodata/primary.xml".to_owned(),
+                }),
+            };
+            match read {
                 Ok(indexes) => {
-                    tried
-                        .iter()
-                        .for_each(|(mirror, why)| passed_over(mirror, why));
-                    return Ok(indexes);
+                    return Ok(ReadSource {
+                        indexes,
+                        passed_over: tried,
+                    });
                 }
                 Err(error) => tried.push((without_password(&mirror), error)),
             }

@@ -62,6 +62,7 @@ pub mod mirror;
 pub mod model;
 pub mod openpgp;
 mod pieces;
+pub mod rpm;
 pub mod transport;
 pub mod unpack;
 mod xz;

@@ -1,4 +1,4 @@
-//! An archive's index in pieces: what has to be done for each of sixty
+//! A repository's index in pieces: what has to be done for each of sixty
 //! thousand packages is done on every processor, and comes out in the order
 //! in which one alone would have done it.
 
@@ -21,6 +21,16 @@ fn count(length: usize, smallest: usize) -> usize {
 
 /// A text of stanzas, cut between stanzas.
 pub(super) fn of_text(text: &str) -> impl Iterator<Item = &str> {
+    // Stanzas are read without the newlines around them, so any of these may be cut at.
+    of(text, "\n\n")
+}
+
+/// A text of elements, cut before some that begin with `tag`.
+pub(super) fn of_elements<'a>(text: &'a str, tag: &'a str) -> impl Iterator<Item = &'a str> {
+    of(text, tag)
+}
+
+fn of<'a>(text: &'a str, seam: &'a str) -> impl Iterator<Item = &'a str> {
     let mut left = count(text.len(), TEXT);
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -28,7 +38,7 @@ pub(super) fn of_text(text: &str) -> impl Iterator<Item = &str> {
         left -= 1;
         let end = match left {
             0 => rest.len(),
-            _ => end_of_stanza(rest, about),
+            _ => next_seam(rest, about, seam),
         };
         let piece = &rest[..end];
         rest = &rest[end..];
@@ -36,9 +46,9 @@ pub(super) fn of_text(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-// Stanzas are read without the newlines around them, so any of these may be cut at.
-fn end_of_stanza(text: &str, from: usize) -> usize {
-    memmem::find(&text.as_bytes()[from..], b"\n\n").map_or(text.len(), |end| from + end)
+fn next_seam(text: &str, from: usize, seam: &str) -> usize {
+    let found = memmem::find(&text.as_bytes()[from..], seam.as_bytes());
+    found.map_or(text.len(), |seam| from + seam)
 }
 
 /// A list in pieces.
@@ -128,7 +138,7 @@ mod tests {
         let text = "a: 1\n\n\nb: 2\n c\n\n\n\nd: 3";
         let whole: Vec<_> = stanzas(text).collect();
         for from in 0..text.len() {
-            let (one, other) = text.split_at(end_of_stanza(text, from));
+            let (one, other) = text.split_at(next_seam(text, from, "\n\n"));
             let cut: Vec<_> = stanzas(one).chain(stanzas(other)).collect();
             assert_eq!(cut, whole, "cut from {from}");
         }

@@ -80,8 +80,19 @@ impl Archive {
 
     /// The same with more fields in the signed text.
     pub fn publish_with(&self, root: &Path, fields: &str) {
+        self.publish_packages(root, &[], fields);
+    }
+
+    /// The same with some packages, by name, in other versions.
+    pub fn publish_newer(&self, root: &Path, newer: &[(&str, &str)]) {
+        self.publish_packages(root, newer, "");
+    }
+
+    fn publish_packages(&self, root: &Path, newer: &[(&str, &str)], fields: &str) {
         let mut index = String::new();
         for (name, version, architecture, depends) in PACKAGES {
+            let other = newer.iter().find(|(other, _)| *other == name);
+            let version = other.map_or(version, |(_, version)| version);
             let control = control(name, version, architecture, depends);
             let deb = deb(name, &control);
             let file = version.replace(':', "%3a");

@@ -15,7 +15,7 @@ use pgbundle::base::{Architecture, Epoch, Role};
 use pgbundle::bundle::manifest::{Family, OsRelease};
 use pgbundle::lock::{Lock, indexes, pin, text};
 use pgbundle::plan::Plan;
-use pgbundle::profile::{Profile, Source};
+use pgbundle::profile::{AptArchive, Profile, Repository, Source};
 use pgbundle::repo::BaseList;
 use pgbundle::repo::deb::index::VerifiedIndex;
 use pgbundle::repo::mirror::Mirrors;
@@ -54,7 +54,7 @@ impl MachineMirror {
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let mut at = None;
         for source in &profile.sources {
-            for suite in &source.suites {
+            for suite in &source.apt().expect("an apt archive").suites {
                 let date = copy_suite(&folder.path().join(&source.id), suite)?;
                 at = at.max(Some(date));
             }
@@ -152,12 +152,14 @@ pub fn profile() -> Profile {
     };
     let source = |source: &toml::Value| Source {
         id: source["id"].as_str().unwrap().to_owned(),
-        suites: texts(&source["suites"]),
-        components: texts(&source["components"]),
-        origin: source["origin"].as_str().unwrap().to_owned(),
-        codenames: texts(&source["codenames"]),
         keys: texts(&source["keys"]),
         mirrors: texts(&source["mirrors"]),
+        kind: Repository::Apt(AptArchive {
+            suites: texts(&source["suites"]),
+            components: texts(&source["components"]),
+            origin: source["origin"].as_str().unwrap().to_owned(),
+            codenames: texts(&source["codenames"]),
+        }),
     };
     Profile {
         name: "debian12".to_owned(),

@@ -145,7 +145,7 @@ pub fn run(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| {
         panic!(
             "{command:?}: {error}; these tests need openssl, shellcheck, dash, busybox, curl, wget, \
-             cloud-init, python3-yaml and faketime"
+             cloud-init, python3-yaml, python3-jsonschema, groff and faketime"
         )
     })
 }

@@ -11,7 +11,7 @@ use sequoia_openpgp::Cert;
 use super::release::{Release, ReleaseError};
 use crate::base::digest::Digested;
 use crate::base::{Architecture, Epoch, Sha256};
-use crate::profile::Source;
+use crate::profile::AptArchive;
 use crate::repo::openpgp::{self, SignatureError};
 use crate::repo::transport::{Transport, TransportError};
 use crate::repo::unpack::Compression;
@@ -132,13 +132,13 @@ pub struct Reading<'r> {
 }
 
 impl Reading<'_> {
-    /// Reads all suites of a source, at the same time: while one waits for
-    /// the mirror or the disk, another's signature is checked.
-    pub fn source(&self, source: &Source) -> Result<Vec<VerifiedIndex>, IndexError> {
-        let suites = source.suites.iter().zip(&source.codenames);
+    /// Reads all suites of the source of that id, at the same time: while one
+    /// waits for the mirror or the disk, another's signature is checked.
+    pub fn source(&self, id: &str, archive: &AptArchive) -> Result<Vec<VerifiedIndex>, IndexError> {
+        let suites = archive.suites.iter().zip(&archive.codenames);
         thread::scope(|scope| {
             let reading: Vec<_> = suites
-                .map(|(suite, codename)| scope.spawn(|| self.suite(source, suite, codename)))
+                .map(|(suite, codename)| scope.spawn(|| self.suite(id, archive, suite, codename)))
                 .collect();
             let indexes = reading.into_iter();
             indexes
@@ -149,7 +149,8 @@ impl Reading<'_> {
 
     fn suite(
         &self,
-        source: &Source,
+        id: &str,
+        archive: &AptArchive,
         suite: &str,
         codename: &str,
     ) -> Result<VerifiedIndex, IndexError> {
@@ -161,20 +162,20 @@ impl Reading<'_> {
                 source,
             }
         })?;
-        let release = Release::read(&signed.text, &source.origin, codename)
+        let release = Release::read(&signed.text, &archive.origin, codename)
             .and_then(|release| release.check_valid(self.at).map(|()| release))
             .map_err(|source| IndexError::Release {
                 path: path.clone(),
                 source,
             })?;
         let mut index = VerifiedIndex {
-            source: source.id.clone(),
+            source: id.to_owned(),
             date: release.date,
             key: signed.key,
             evidence: vec![Evidence::new(path, Digested::of(bytes))],
             packages: Vec::new(),
         };
-        for component in &source.components {
+        for component in &archive.components {
             self.component(suite, component, &release, &mut index)?;
         }
         Ok(index)

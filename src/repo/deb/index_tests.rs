@@ -12,7 +12,7 @@ const PACKED: &str = "http://public.example/dists/one/main/binary-amd64/Packages
 fn read(
     mirror: &Mirror,
     cert: &Cert,
-    source: &Source,
+    archive: &AptArchive,
     at: Epoch,
 ) -> Result<Vec<VerifiedIndex>, IndexError> {
     let architecture = "amd64".parse().unwrap();
@@ -23,18 +23,18 @@ fn read(
         at,
         architecture: &architecture,
     };
-    reading.source(source)
+    reading.source("example", archive)
 }
 
 fn refusal(mirror: &Mirror, key: &Cert, at: Epoch) -> String {
-    read(mirror, key, &source(key), at).unwrap_err().to_string()
+    read(mirror, key, &archive(), at).unwrap_err().to_string()
 }
 
 #[test]
 fn takes_what_is_signed_and_keeps_the_proof() {
     let key = key(100);
     let mirror = publish(ROOT, &key);
-    let indexes = read(&mirror, &key, &source(&key), today()).unwrap();
+    let indexes = read(&mirror, &key, &archive(), today()).unwrap();
     assert_eq!(indexes.len(), 1);
     assert_eq!(indexes[0].packages[0].bytes(), PACKAGES);
     assert_eq!(indexes[0].key, key.fingerprint().to_hex());
@@ -85,7 +85,7 @@ fn reads_only_what_was_signed() {
     let mut signed = mirror.files[INRELEASE].clone();
     signed.extend(b"\nOrigin: Other\nCodename: two\n");
     mirror.files.insert(INRELEASE.to_owned(), signed);
-    let indexes = read(&mirror, &key, &source(&key), today()).unwrap();
+    let indexes = read(&mirror, &key, &archive(), today()).unwrap();
     assert_eq!(indexes[0].packages[0].bytes(), PACKAGES);
     let text = mirror.files[INRELEASE].clone();
     let mut before = b"Origin: Other\n".to_vec();
@@ -108,7 +108,7 @@ fn refuses_keys_that_are_not_pinned() {
 fn judges_keys_and_dates_at_the_moment_it_is_given() {
     let short = key(12);
     let mirror = publish(ROOT, &short);
-    assert!(read(&mirror, &short, &source(&short), today()).is_ok());
+    assert!(read(&mirror, &short, &archive(), today()).is_ok());
     let why = refusal(&mirror, &short, today().plus_days(3));
     assert!(why.contains("has expired or was revoked"), "{why}");
     let long = key(100);
@@ -120,9 +120,9 @@ fn judges_keys_and_dates_at_the_moment_it_is_given() {
 fn refuses_another_origin_and_another_codename() {
     let key = key(100);
     let mirror = publish(ROOT, &key);
-    let foreign = Source {
+    let foreign = AptArchive {
         origin: "Debian".to_owned(),
-        ..source(&key)
+        ..archive()
     };
     let why = read(&mirror, &key, &foreign, today())
         .unwrap_err()
@@ -131,9 +131,9 @@ fn refuses_another_origin_and_another_codename() {
         why.contains("has Origin `Example`, the profile wants `Debian`"),
         "{why}"
     );
-    let foreign = Source {
+    let foreign = AptArchive {
         codenames: vec!["two".to_owned()],
-        ..source(&key)
+        ..archive()
     };
     let why = read(&mirror, &key, &foreign, today())
         .unwrap_err()
@@ -186,17 +186,8 @@ fn tries_mirrors_in_order_and_names_each_that_failed() {
         machine: vec![],
     };
     let architecture = "amd64".parse().unwrap();
-    let read = |mirror: &Mirror| {
-        mirrors.read(
-            &source,
-            mirror,
-            &keyring,
-            &architecture,
-            today(),
-            &|_, _| {},
-        )
-    };
-    assert_eq!(read(&publish(ROOT, &key)).unwrap().len(), 1);
+    let read = |mirror: &Mirror| mirrors.read(&source, mirror, &keyring, &architecture, today());
+    assert_eq!(read(&publish(ROOT, &key)).unwrap().indexes.len(), 1);
     let why = read(&Mirror::default()).unwrap_err().to_string();
     assert!(
         why.contains("first.example/") && why.contains("public.example/"),
@@ -217,7 +208,6 @@ fn says_which_key_is_missing_and_where_it_looked() {
         &keyring,
         &architecture,
         today(),
-        &|_, _| {},
     );
     let error = error.unwrap_err();
     assert!(matches!(error, SourceError::NoKey { .. }));

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use sequoia_openpgp::Cert;
 
 use crate::base::{Epoch, Sha256};
-use crate::profile::Source;
+use crate::profile::{AptArchive, Repository, Source};
 use crate::repo::signing;
 pub use crate::repo::signing::xz;
 use crate::repo::transport::{Transport, TransportError};
@@ -107,11 +107,18 @@ pub fn publish(root: &str, key: &Cert) -> Mirror {
 pub fn source(key: &Cert) -> Source {
     Source {
         id: "example".to_owned(),
+        keys: vec![key.fingerprint().to_hex()],
+        mirrors: vec!["http://public.example".to_owned()],
+        kind: Repository::Apt(archive()),
+    }
+}
+
+/// What of it is read, and whose it must be.
+pub fn archive() -> AptArchive {
+    AptArchive {
         suites: vec!["one".to_owned()],
         components: vec!["main".to_owned()],
         origin: "Example".to_owned(),
         codenames: vec!["one".to_owned()],
-        keys: vec![key.fingerprint().to_hex()],
-        mirrors: vec!["http://public.example".to_owned()],
     }
 }
