@@ -9,14 +9,19 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use hadris_fs::{DateTime, Node, Permissions, SetAttr, Tree, host};
+use hadris_io::StdIo;
 use hadris_iso::{IsoId, IsoLevel, IsoOptions, Preserve};
-use hadris_storage::host::FileDevice;
+use hadris_storage::BlockSize;
+use hadris_storage::sync::StreamDevice;
 
 use crate::base::atomic::{AtomicError, AtomicFile};
 use crate::base::{BundlePath, Epoch};
 
 /// The label by which cloud-init finds a seed; older ones know no other case.
 pub const LABEL: &str = "cidata";
+
+/// What the image is written in pieces of.
+const BLOCK: BlockSize = BlockSize::new(512).expect("a power of two");
 
 /// A file of the image.
 #[derive(Clone, Debug)]
@@ -80,7 +85,8 @@ pub fn write(out: &Path, label: &str, files: &[IsoFile], date: Epoch) -> Result<
     Ok(file.place()?)
 }
 
-/// Writes an image into an empty file; `out` is what errors call it.
+/// Writes an image into an empty file, which is not flushed to the disk;
+/// `out` is what errors call it.
 pub fn fill(
     file: &File,
     out: &Path,
@@ -93,9 +99,10 @@ pub fn fill(
         reason,
     };
     let tree = tree_of(files)?;
+    // A device over the file itself would wait for the disk at the end.
     let device = file
         .try_clone()
-        .and_then(FileDevice::new)
+        .and_then(|file| StreamDevice::new_growable(StdIo::new(file), BLOCK))
         .map_err(|error| refuse(error.to_string()))?;
     let report = hadris_iso::sync::write(device, &tree, &options(label, date))
         .map_err(|error| refuse(error.to_string()))?;

@@ -1,9 +1,10 @@
 //! SHA-256 digests (FIPS 180-4): the only name by which pgbundle trusts bytes.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::str::FromStr;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use serde::{Deserialize, Serialize};
@@ -142,29 +143,21 @@ impl Digested<Vec<u8>> {
         let Ok(length) = usize::try_from(size) else {
             return Ok(None);
         };
-        let mut bytes = vec![0; length];
-        let (arrived, arrivals) = mpsc::channel();
-        let read = thread::scope(|scope| {
-            let digesting = scope.spawn(move || {
-                let mut state = sha2::Sha256::new();
-                arrivals.iter().for_each(|piece: &[u8]| state.update(piece));
-                Sha256(state.finalize().into())
-            });
-            let whole: io::Result<()> = bytes.chunks_mut(READ_AHEAD).try_for_each(|piece| {
-                reader.read_exact(piece)?;
-                arrived.send(&*piece).expect("the digest takes all pieces");
-                Ok(())
-            });
-            drop(arrived);
-            let sha256 = digesting.join().expect("digesting does not panic");
-            whole.map(|()| sha256)
-        });
-        match read {
-            Ok(sha256) if reader.read(&mut [0])? == 0 => Ok(Some(Self { bytes, sha256 })),
+        match Self::read_parts(vec![(&mut reader, length)], 1) {
+            Ok(read) if reader.read(&mut [0])? == 0 => Ok(Some(read)),
             Ok(_) => Ok(None),
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Reads as many bytes from each reader as stand beside it, and puts them
+    /// one behind the other. `at_once` are read from at a time, while what
+    /// came from the first of them is digested.
+    pub fn read_parts<R: Read + Send>(parts: Vec<(R, usize)>, at_once: usize) -> io::Result<Self> {
+        let mut bytes = vec![0; parts.iter().map(|(_, length)| length).sum()];
+        let sha256 = fill(&mut bytes, parts, at_once)?;
+        Ok(Self { bytes, sha256 })
     }
 
     /// The same bytes as text, where they are UTF-8.
@@ -173,6 +166,64 @@ impl Digested<Vec<u8>> {
         let sha256 = self.sha256;
         Ok(Digested { bytes, sha256 })
     }
+}
+
+/// What a reader is to fill, and whom it tells of each piece that it filled.
+struct Part<'b, R> {
+    reader: R,
+    room: &'b mut [u8],
+    arrived: mpsc::Sender<&'b [u8]>,
+}
+
+fn fill<R: Read + Send>(
+    mut room: &mut [u8],
+    parts: Vec<(R, usize)>,
+    at_once: usize,
+) -> io::Result<Sha256> {
+    let (mut waiting, mut arrivals) = (VecDeque::new(), Vec::new());
+    for (reader, length) in parts {
+        let (own, rest) = room.split_at_mut(length);
+        room = rest;
+        let (arrived, arriving) = mpsc::channel();
+        waiting.push_back(Part {
+            reader,
+            room: own,
+            arrived,
+        });
+        arrivals.push(arriving);
+    }
+    let waiting = Mutex::new(waiting);
+    thread::scope(|scope| {
+        let reading: Vec<_> = (0..at_once)
+            .map(|_| scope.spawn(|| read_all(&waiting)))
+            .collect();
+        let mut state = sha2::Sha256::new();
+        for piece in arrivals.iter().flatten() {
+            state.update(piece);
+        }
+        for one in reading {
+            one.join().expect("reading does not panic")?;
+        }
+        Ok(Sha256(state.finalize().into()))
+    })
+}
+
+/// Reads one part after the other until none waits, or one cannot be read.
+fn read_all<R: Read>(waiting: &Mutex<VecDeque<Part<'_, R>>>) -> io::Result<()> {
+    let waiting = || waiting.lock().expect("nothing panics with the parts");
+    let next = || waiting().pop_front();
+    while let Some(mut part) = next() {
+        for piece in part.room.chunks_mut(READ_AHEAD) {
+            if let Err(error) = part.reader.read_exact(piece) {
+                // Nobody waits for what is not going to be read.
+                waiting().clear();
+                return Err(error);
+            }
+            let taken = part.arrived.send(piece);
+            taken.expect("the digest takes all pieces");
+        }
+    }
+    Ok(())
 }
 
 impl<B: AsRef<[u8]>> fmt::Debug for Digested<B> {
@@ -245,6 +296,28 @@ mod tests {
         assert!(read(bytes.len()) == Some(Digested::of(bytes.clone())));
         assert!(read(bytes.len() - 1).is_none() && read(bytes.len() + 1).is_none());
         assert!(Digested::read(&b""[..], 0).unwrap() == Some(Digested::of(vec![])));
+    }
+
+    #[test]
+    fn parts_are_put_one_behind_the_other_and_the_first_that_is_short_ends_it() {
+        let parts = |lengths: [usize; 3]| {
+            let long = vec![1; READ_AHEAD + 3];
+            let readers = [&long[..], b"ab", b"c"].map(io::Cursor::new);
+            let whole: Vec<_> = [&long[..], b"abc"].concat();
+            let parts = || readers.clone().into_iter().zip(lengths).collect();
+            [1, 2, 9].map(|n| {
+                (
+                    Digested::read_parts(parts(), n).ok(),
+                    Digested::of(whole.clone()),
+                )
+            })
+        };
+        for (read, whole) in parts([READ_AHEAD + 3, 2, 1]) {
+            assert!(read == Some(whole));
+        }
+        for (read, _) in parts([READ_AHEAD + 4, 2, 1]) {
+            assert!(read.is_none());
+        }
     }
 
     #[test]

@@ -3,18 +3,17 @@
 //! Nothing is taken on trust, and no time or size of a file proves anything.
 //! Everything but the bundles is made again in memory or known by digest.
 //! The bundles are those that this operator signed for exactly these layers.
-//! Then the digest of every file on the disk is taken anew.
+//! Meanwhile the digest of every file on the disk is taken anew.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Seek};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::fs;
+use std::io::Seek;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::compose::compose_again;
 use super::release::{self, Document};
+use super::standing::{Digests, Listing};
 use super::write::failed;
 use super::{BuildError, Composed, Inputs, Made, MadeFile, seeds};
 use crate::archive::iso;
@@ -37,6 +36,35 @@ pub fn kept(
     if inputs.media {
         return Ok(None);
     }
+    // What cannot be listed is no release.
+    let Ok(there) = Listing::of(target) else {
+        return Ok(None);
+    };
+    let given_up = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let digesting = scope.spawn(|| there.digests(target, &given_up));
+        let made = made_again(inputs, identities, target);
+        let alike = |made: &(Expected, Made)| made.0.listing == there;
+        // Digests that are compared with nothing are not waited for.
+        let is_open = made
+            .as_ref()
+            .is_ok_and(|made| made.as_ref().is_some_and(alike));
+        given_up.store(!is_open, Ordering::Relaxed);
+        let digests = digesting.join().expect("digesting does not panic");
+        let stands = |made: &(Expected, Made)| {
+            is_open && digests.is_ok_and(|digests| digests == made.0.digests)
+        };
+        Ok(made?.filter(stands).map(|(_, made)| made))
+    })
+}
+
+/// The release that would be written, as far as it can be made again without
+/// writing it: with the bundles that are there.
+fn made_again(
+    inputs: &Inputs<'_>,
+    identities: &Identities,
+    target: &Path,
+) -> Result<Option<(Expected, Made)>, BuildError> {
     let Some(composed) = compose_again(inputs, identities)? else {
         return Ok(None);
     };
@@ -44,17 +72,15 @@ pub fn kept(
         return Ok(None);
     };
     let (expected, seeds) = expected(&composed, &bundles, inputs, identities, target)?;
-    if !expected.stands_at(target) {
-        return Ok(None);
-    }
     let node_program = release::node_program(inputs)?.listed();
     let shown = bundles.iter().map(|bundle| &bundle.file);
-    Ok(Some(Made {
+    let made = Made {
         folder: target.to_owned(),
         generation: composed.generation,
         public: shown.chain([&node_program]).map(MadeFile::public).collect(),
         seeds,
-    }))
+    };
+    Ok(Some((expected, made)))
 }
 
 /// The bundles that the operator's signature says were made of the same layers.
@@ -95,6 +121,7 @@ fn expected(
     let manifest = release::manifest(composed, inputs, identities, bundles, &documents)?;
     let node_program = release::node_program(inputs)?.listed();
     let mut expected = Expected::default();
+    expected.folder("", 0o755);
     expected.public(&node_program, 0o755);
     for (bundle, composed) in bundles.iter().zip(&composed.bundles) {
         let path = release::bundle_file(composed)?;
@@ -111,7 +138,7 @@ fn expected(
         expected.public(&document, 0o644);
     }
     let mut shown = Vec::new();
-    expected.folders.insert("seeds".to_owned(), 0o700);
+    expected.folder("seeds", 0o700);
     for node in &inputs.locked.plan().spec.nodes {
         let seed = seeds::seed(node, composed, bundles, &node_program, inputs, identities)?;
         expected.seed(node, &seed, inputs, target)?;
@@ -120,23 +147,29 @@ fn expected(
     Ok((expected, shown))
 }
 
-/// A file's mode, digest and size.
-type FileThere = (u32, Sha256, u64);
-
-/// A folder's whole content, by path below it.
+/// What a build would write.
 #[derive(Default)]
 struct Expected {
-    folders: BTreeMap<String, u32>,
-    files: BTreeMap<String, FileThere>,
+    listing: Listing,
+    digests: Digests,
 }
 
 impl Expected {
+    fn folder(&mut self, path: &str, mode: u32) {
+        self.listing.folders.insert(path.to_owned(), mode);
+    }
+
+    fn file(&mut self, path: String, mode: u32, sha256: Sha256, size: u64) {
+        self.listing.files.insert(path.clone(), (mode, size));
+        self.digests.insert(path, sha256);
+    }
+
     fn public(&mut self, file: &ManifestFile, mode: u32) {
         let path = format!("public/{}", file.path);
         for (at, _) in path.match_indices('/') {
-            self.folders.insert(path[..at].to_owned(), 0o755);
+            self.folder(&path[..at], 0o755);
         }
-        self.files.insert(path, (mode, file.sha256, file.size));
+        self.file(path, mode, file.sha256, file.size);
     }
 
     fn seed(
@@ -148,56 +181,14 @@ impl Expected {
     ) -> Result<(), BuildError> {
         let folder = format!("seeds/{}", node.name);
         for (name, bytes) in &seed.files {
-            let there = (0o600, Sha256::of(bytes), bytes.len() as u64);
-            self.files.insert(format!("{folder}/{name}"), there);
+            let path = format!("{folder}/{name}");
+            self.file(path, 0o600, Sha256::of(bytes), bytes.len() as u64);
         }
         let (digest, size) = image(seed, inputs, target)?;
-        let there = (0o600, digest, size);
-        self.files.insert(format!("{folder}/seed.iso"), there);
-        self.folders.insert(folder, 0o700);
+        self.file(format!("{folder}/seed.iso"), 0o600, digest, size);
+        self.folder(&folder, 0o700);
         Ok(())
     }
-
-    /// Whether `target` holds exactly this.
-    fn stands_at(&self, target: &Path) -> bool {
-        let mut there = There::default();
-        let listed = there.list(target, "");
-        let is_open = fs::symlink_metadata(target)
-            .is_ok_and(|found| found.is_dir() && mode_of(&found) == 0o755);
-        if listed.is_err() || !is_open || there.folders != self.folders {
-            return false;
-        }
-        let names = self.files.iter().map(|(path, (mode, ..))| (path, mode));
-        names.eq(&there.files) && self.digests_match(target)
-    }
-
-    /// Takes the digests of all files, several at a time, the largest first.
-    fn digests_match(&self, target: &Path) -> bool {
-        let mut files: Vec<_> = self.files.iter().collect();
-        files.sort_by_key(|(_, (_, _, size))| std::cmp::Reverse(*size));
-        let (next, matches) = (AtomicUsize::new(0), AtomicBool::new(true));
-        let compare = || {
-            while let Some((path, (_, sha256, size))) =
-                files.get(next.fetch_add(1, Ordering::Relaxed))
-            {
-                let found = File::open(target.join(path)).and_then(Sha256::of_reader);
-                if !found.is_ok_and(|found| found == (*sha256, *size)) {
-                    matches.store(false, Ordering::Relaxed);
-                }
-            }
-        };
-        let processors = thread::available_parallelism().map_or(1, |count| count.get());
-        thread::scope(|scope| {
-            for _ in 0..processors.min(files.len()) {
-                scope.spawn(compare);
-            }
-        });
-        matches.into_inner()
-    }
-}
-
-fn mode_of(found: &fs::Metadata) -> u32 {
-    found.permissions().mode() & 0o7777
 }
 
 /// A seed's image, made anew in a file without a name.
@@ -213,32 +204,4 @@ fn image(
     file.rewind()
         .and_then(|()| Sha256::of_reader(file))
         .map_err(failed("read a file in", parent))
-}
-
-/// Folders and files that are there, with their modes.
-#[derive(Default)]
-struct There {
-    folders: BTreeMap<String, u32>,
-    files: BTreeMap<String, u32>,
-}
-
-impl There {
-    fn list(&mut self, folder: &Path, below: &str) -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let path = PathBuf::from(below).join(name).display().to_string();
-            let found = entry.metadata()?;
-            let mode = mode_of(&found);
-            if found.is_dir() {
-                self.list(&entry.path(), &path)?;
-                self.folders.insert(path, mode);
-            } else if found.is_file() {
-                self.files.insert(path, mode);
-            } else {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
-        }
-        Ok(())
-    }
 }

@@ -12,6 +12,7 @@ mod layers;
 mod release;
 mod runbook;
 mod seeds;
+mod standing;
 mod write;
 
 use std::path::PathBuf;

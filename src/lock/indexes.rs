@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::thread;
 
 use crate::base::{Architecture, Epoch};
 use crate::bundle::manifest::Family;
-use crate::profile::{Profile, Repository};
+use crate::profile::{Profile, Repository, Source};
 use crate::repo::Transport;
 use crate::repo::index::{IndexError, Indexes, Reading};
 use crate::repo::keyring::{FOLDERS, Keyring};
-use crate::repo::mirror::{Mirrors, ReadBy, SourceError};
+use crate::repo::mirror::{Mirrors, ReadBy, ReadSource, SourceError};
 use crate::repo::rpm::index::VerifiedIndex;
 
 /// What the sources of a profile are read with.
@@ -33,30 +34,31 @@ pub struct Upstream<'u> {
 }
 
 impl Upstream<'_> {
-    /// Reads every source of the profile from the first mirror that serves it rightly.
+    /// Reads every source of the profile from the first mirror that serves it
+    /// rightly, all at the same time.
     pub fn read(&self) -> Result<Indexes, SourceError> {
         let keyring = keyring(self.profile, self.keys.clone());
-        let by = self.read_by(&keyring);
-        let mut indexes = match self.profile.family {
-            Family::Deb => Indexes::Apt(Vec::new()),
-            Family::Rpm => Indexes::RpmMd(Vec::new()),
-        };
-        for source in &self.profile.sources {
-            let (id, mirrors) = (&source.id, self.mirrors);
-            match (&source.kind, &mut indexes) {
-                (Repository::Apt(archive), Indexes::Apt(suites)) => {
-                    suites.extend(mirrors.read(source, &by, |reading| reading.apt(id, archive))?);
-                }
-                (Repository::RpmMd(repository), Indexes::RpmMd(all)) => {
-                    all.push(mirrors.read(source, &by, |reading| reading.rpm_md(id, repository))?);
-                }
-                _ => {
-                    let source_id = id.clone();
-                    return Err(SourceError::OtherFamily { source_id });
-                }
+        let (by, mirrors) = (self.read_by(&keyring), self.mirrors);
+        let apt = |source: &Source| match &source.kind {
+            Repository::Apt(archive) => {
+                mirrors.read(source, &by, |reading| reading.apt(&source.id, archive))
             }
-        }
-        Ok(indexes)
+            Repository::RpmMd(_) => Err(other_family(source)),
+        };
+        let rpm_md = |source: &Source| match &source.kind {
+            Repository::RpmMd(repository) => mirrors.read(source, &by, |reading| {
+                reading.rpm_md(&source.id, repository)
+            }),
+            Repository::Apt(_) => Err(other_family(source)),
+        };
+        let sources = &self.profile.sources;
+        Ok(match self.profile.family {
+            Family::Deb => {
+                let suites = each(sources, apt, self.passed_over)?.into_iter();
+                Indexes::Apt(suites.flatten().collect())
+            }
+            Family::Rpm => Indexes::RpmMd(each(sources, rpm_md, self.passed_over)?),
+        })
     }
 
     /// Looks up in the lists of files of every repository who owns these.
@@ -67,13 +69,20 @@ impl Upstream<'_> {
     ) -> Result<(), SourceError> {
         let keyring = keyring(self.profile, self.keys.clone());
         let by = self.read_by(&keyring);
-        for index in indexes {
-            let mut sources = self.profile.sources.iter();
-            if let Some(source) = sources.find(|source| source.id == index.source) {
-                let look_up = |reading: &Reading<'_>| reading.look_up(index, files);
-                let found = self.mirrors.read(source, &by, look_up)?;
-                index.learn(found);
-            }
+        let look_up = |(index, source): &(&VerifiedIndex, &Source)| {
+            let look_up = |reading: &Reading<'_>| reading.look_up(index, files);
+            self.mirrors.read(source, &by, look_up)
+        };
+        let sources = &self.profile.sources;
+        let of_source = |index: &&VerifiedIndex| sources.iter().find(|s| s.id == index.source);
+        let asked: Vec<_> = indexes
+            .iter()
+            .filter_map(|index| Some((index, of_source(&index)?)))
+            .collect();
+        let found = each(&asked, look_up, self.passed_over)?;
+        let has_source = |index: &&mut VerifiedIndex| sources.iter().any(|s| s.id == index.source);
+        for (index, found) in indexes.iter_mut().filter(has_source).zip(found) {
+            index.learn(found);
         }
         Ok(())
     }
@@ -84,9 +93,39 @@ impl Upstream<'_> {
             keyring,
             architecture: self.architecture,
             at: self.at,
-            passed_over: self.passed_over,
         }
     }
+}
+
+fn other_family(source: &Source) -> SourceError {
+    let source_id = source.id.clone();
+    SourceError::OtherFamily { source_id }
+}
+
+/// Does the reading of all at the same time, and tells what was passed over in their order.
+fn each<S: Sync, I: Send>(
+    sources: &[S],
+    read: impl Fn(&S) -> Result<ReadSource<I>, SourceError> + Sync,
+    passed_over: &dyn Fn(&str, &IndexError),
+) -> Result<Vec<I>, SourceError> {
+    let read: Vec<_> = thread::scope(|scope| {
+        let reading: Vec<_> = sources
+            .iter()
+            .map(|source| scope.spawn(|| read(source)))
+            .collect();
+        let read = reading.into_iter();
+        read.map(|one| one.join().expect("reading a source does not panic"))
+            .collect()
+    });
+    let mut indexes = Vec::new();
+    for source in read {
+        let source = source?;
+        for (mirror, why) in &source.passed_over {
+            passed_over(mirror, why);
+        }
+        indexes.push(source.index);
+    }
+    Ok(indexes)
 }
 
 /// The certificates that the sources of `profile` pin: in `keys` first, then

@@ -3,11 +3,12 @@
 //! Where a certificate comes from does not matter: only those whose full
 //! primary fingerprint is pinned are taken, whatever else lies beside them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use sequoia_openpgp::Cert;
-use sequoia_openpgp::cert::CertParser;
+use sequoia_openpgp::cert::raw::RawCertParser;
 use sequoia_openpgp::parse::Parse;
 
 /// Where distributions keep the certificates of archives, their own and others'.
@@ -47,8 +48,9 @@ impl Keyring {
             certs: Vec::new(),
             looked: folders.to_vec(),
         };
+        let mut taken = BTreeSet::new();
         for bytes in folders.iter().flat_map(|folder| keyring_files(folder)) {
-            keyring.take(&bytes, fingerprints);
+            keyring.take(&bytes, fingerprints, &mut taken);
         }
         keyring
     }
@@ -71,12 +73,15 @@ impl Keyring {
     }
 
     // A file that holds no certificates, or someone else's in a form unknown here, is passed over.
-    fn take(&mut self, bytes: &[u8], fingerprints: &[String]) {
-        let certs = CertParser::from_bytes(bytes)
-            .into_iter()
+    // Distributions keep the same certificate in several files, and others
+    // beside it: it is looked into once, and they are not at all.
+    fn take(&mut self, bytes: &[u8], fingerprints: &[String], taken: &mut BTreeSet<Vec<u8>>) {
+        let certs = RawCertParser::from_bytes(bytes).into_iter().flatten();
+        let pinned = certs
             .flatten()
-            .flatten();
-        for cert in certs.filter(|c| fingerprints.contains(&c.fingerprint().to_hex())) {
+            .filter(|cert| fingerprints.contains(&cert.fingerprint().to_hex()))
+            .filter(|cert| taken.insert(cert.as_bytes().to_vec()));
+        for cert in pinned.filter_map(|cert| Cert::try_from(cert).ok()) {
             let same = |known: &&mut Cert| known.fingerprint() == cert.fingerprint();
             match self.certs.iter_mut().find(same) {
                 Some(known) => {

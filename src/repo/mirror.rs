@@ -29,8 +29,15 @@ pub struct ReadBy<'r> {
     pub architecture: &'r Architecture,
     /// When keys and validity are judged.
     pub at: Epoch,
-    /// Is told of each mirror that does not serve, and why.
-    pub passed_over: &'r dyn Fn(&str, &IndexError),
+}
+
+/// What a source has, read from one mirror.
+#[derive(Debug)]
+pub struct ReadSource<I> {
+    /// What its index says.
+    pub index: I,
+    /// The mirrors before that one, and why each was passed over.
+    pub passed_over: Vec<(String, IndexError)>,
 }
 
 /// A source cannot be read.
@@ -95,14 +102,13 @@ impl Mirrors {
         candidates
     }
 
-    /// Reads a source by `read` from the first mirror that serves it rightly;
-    /// `passed_over` is told of those before it, and why.
+    /// Reads a source by `read` from the first mirror that serves it rightly.
     pub fn read<I>(
         &self,
         source: &Source,
         by: &ReadBy<'_>,
         read: impl Fn(&Reading<'_>) -> Result<I, IndexError>,
-    ) -> Result<I, SourceError> {
+    ) -> Result<ReadSource<I>, SourceError> {
         let source_id = || source.id.clone();
         let certs = by
             .keyring
@@ -122,10 +128,10 @@ impl Mirrors {
             };
             match read(&reading) {
                 Ok(index) => {
-                    tried
-                        .iter()
-                        .for_each(|(mirror, why)| (by.passed_over)(mirror, why));
-                    return Ok(index);
+                    return Ok(ReadSource {
+                        index,
+                        passed_over: tried,
+                    });
                 }
                 Err(error) => tried.push((without_password(&mirror), error)),
             }

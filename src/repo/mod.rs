@@ -66,6 +66,7 @@ mod pieces;
 pub mod rpm;
 pub mod transport;
 pub mod unpack;
+mod xz;
 
 pub use base::BaseList;
 pub use transport::{Transport, TransportError};

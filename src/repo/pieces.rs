@@ -53,8 +53,11 @@ fn next_seam(text: &str, from: usize, seam: &str) -> usize {
 
 /// A list in pieces.
 pub(super) fn of_list<T>(list: &[T]) -> impl Iterator<Item = &[T]> {
-    let length = list.len().div_ceil(count(list.len(), LIST));
-    list.chunks(length.max(1))
+    list.chunks(piece_length(list))
+}
+
+fn piece_length<T>(list: &[T]) -> usize {
+    list.len().div_ceil(count(list.len(), LIST)).max(1)
 }
 
 /// Does `work` on all pieces at the same time; what it finds is joined in
@@ -85,22 +88,33 @@ pub(super) fn each<P: Sync, T: Send, E: Send>(
 
 /// Sorts by name, then by `order`. Most names differ in their beginnings,
 /// which are compared as one number, without a look into the text.
-pub(super) fn sorted<T: Copy>(
+pub(super) fn sorted<T: Copy + Sync>(
     items: Vec<T>,
-    name: impl Fn(&T) -> &str,
-    order: impl Fn(&T, &T) -> Ordering,
+    name: impl Fn(&T) -> &str + Sync,
+    order: impl Fn(&T, &T) -> Ordering + Sync,
 ) -> Vec<T> {
     let mut places: Vec<_> = items
         .iter()
         .enumerate()
         .map(|(place, item)| (beginning(name(item)), place))
         .collect();
-    places.sort_by(|(a_begins, a), (b_begins, b)| {
+    let compare = |(a_begins, a): &(u128, usize), (b_begins, b): &(u128, usize)| {
         let (a, b) = (&items[*a], &items[*b]);
         (a_begins.cmp(b_begins))
             .then_with(|| name(a).cmp(name(b)))
             .then_with(|| order(a, b))
+    };
+    let length = piece_length(&places);
+    thread::scope(|scope| {
+        let mut pieces = places.chunks_mut(length);
+        let last = pieces.next_back().unwrap_or_default();
+        for piece in pieces {
+            scope.spawn(|| piece.sort_by(compare));
+        }
+        last.sort_by(compare);
     });
+    // A stable sort finds the runs that are in order already, and merges them.
+    places.sort_by(compare);
     places.iter().map(|(_, place)| items[*place]).collect()
 }
 
@@ -152,6 +166,17 @@ mod tests {
             }
         };
         assert_eq!(each(&pieces, refuse), Err(2));
+    }
+
+    #[test]
+    fn a_list_that_is_sorted_in_pieces_is_sorted_as_a_whole() {
+        let names: Vec<_> = (0..3 * LIST)
+            .map(|n| format!("{}", n * 7919 % 5000))
+            .collect();
+        let items: Vec<_> = names.iter().map(String::as_str).zip(0..).collect();
+        let mut expected = items.clone();
+        expected.sort_by(|a, b| a.0.cmp(b.0).then(b.1.cmp(&a.1)));
+        assert_eq!(sorted(items, |item| item.0, |a, b| b.1.cmp(&a.1)), expected);
     }
 
     proptest! {

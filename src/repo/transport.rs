@@ -7,8 +7,9 @@ use crate::base::Sha256;
 use crate::base::digest::Digested;
 use crate::store::place::without_password;
 
-/// Gets files from mirrors, and those that were got before from where they are kept.
-pub trait Transport {
+/// Gets files from mirrors, and those that were got before from where they are kept;
+/// several at a time.
+pub trait Transport: Sync {
     /// The whole file at `url`, refused where it has more than `limit` bytes.
     fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError>;
 

@@ -1,19 +1,9 @@
 //! Opens compressed indexes, never beyond the size that the signed index names.
 
 use std::io::{self, Read};
-use std::thread;
 
-use liblzma::bufread::XzDecoder;
-use liblzma::stream::MtStreamBuilder;
-
+use super::xz;
 use crate::base::digest::{Digested, Hashing, copy};
-
-/// Blocks that are decompressed at a time, at most.
-const THREADS: usize = 2;
-
-/// What may be spent on decompressing blocks at the same time, in bytes;
-/// where they take more, one comes after the other.
-const MEMORY: u64 = 80 << 20;
 
 /// How an index is compressed, by the suffix of its name; the order is the order of preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,28 +61,16 @@ impl Compression {
     /// What `bytes` hold, of which `size` bytes are expected: one more is read
     /// than that and never a bomb, so the caller sees that the size is wrong.
     pub fn unpack(self, bytes: &[u8], size: u64) -> io::Result<Digested<Vec<u8>>> {
+        let in_blocks = (self == Self::Xz).then(|| xz::unpack(bytes, size));
+        if let Some(unpacked) = in_blocks.flatten() {
+            return Ok(unpacked);
+        }
         let limit = size.saturating_add(1);
         let room = usize::try_from(limit).unwrap_or(0).min(1 << 28);
         let mut out = Hashing::new(Vec::with_capacity(room));
-        let reader: Box<dyn Read> = match self {
-            Self::Xz => Box::new(xz(bytes)?),
-            _ => self.reader(bytes)?,
-        };
-        copy(&mut reader.take(limit), &mut out)?;
+        copy(&mut self.reader(bytes)?.take(limit), &mut out)?;
         Ok(out.into_digested())
     }
-}
-
-/// Archives write their indexes in several blocks, which can be decompressed
-/// at the same time while the digest of those before is taken.
-fn xz(bytes: &[u8]) -> io::Result<XzDecoder<&[u8]>> {
-    let threads = thread::available_parallelism().map_or(1, |count| count.get().min(THREADS));
-    let decoder = MtStreamBuilder::new()
-        .threads(threads as u32)
-        .memlimit_threading(MEMORY)
-        .memlimit_stop(u64::MAX)
-        .decoder()?;
-    Ok(XzDecoder::new_stream(bytes, decoder))
 }
 
 #[cfg(test)]

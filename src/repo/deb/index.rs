@@ -4,6 +4,8 @@
 //! InRelease always comes from the mirror. What it names by digest is taken
 //! from where earlier readings left it, decompressed if that is there too.
 
+use std::thread;
+
 use super::release::Release;
 use crate::base::digest::Digested;
 use crate::base::{Epoch, Sha256};
@@ -44,11 +46,19 @@ impl VerifiedIndex {
 const INRELEASE_LIMIT: u64 = 16 << 20;
 
 impl Reading<'_> {
-    /// Reads all suites of the source of that id.
+    /// Reads all suites of the source of that id, at the same time: while one
+    /// waits for the mirror or the disk, another's signature is checked.
     pub fn apt(&self, id: &str, archive: &AptArchive) -> Result<Vec<VerifiedIndex>, IndexError> {
         let suites = archive.suites.iter().zip(&archive.codenames);
-        let indexes = suites.map(|(suite, codename)| self.suite(id, archive, suite, codename));
-        indexes.collect()
+        thread::scope(|scope| {
+            let reading: Vec<_> = suites
+                .map(|(suite, codename)| scope.spawn(|| self.suite(id, archive, suite, codename)))
+                .collect();
+            let indexes = reading.into_iter();
+            indexes
+                .map(|one| one.join().expect("reading a suite does not panic"))
+                .collect()
+        })
     }
 
     fn suite(

@@ -53,7 +53,7 @@ fn takes_what_is_signed_and_keeps_the_proof() {
         ]
     );
     assert!(
-        mirror.asked.borrow()[1].contains("/by-hash/SHA256/"),
+        mirror.asked.lock().unwrap()[1].contains("/by-hash/SHA256/"),
         "by digest first"
     );
 }
@@ -73,7 +73,7 @@ fn refuses_altered_text_whatever_the_digests_say() {
         "{why}"
     );
     assert_eq!(
-        mirror.asked.borrow().len(),
+        mirror.asked.lock().unwrap().len(),
         1,
         "nothing else is asked of such a mirror"
     );
@@ -193,11 +193,10 @@ fn tries_mirrors_in_order_and_names_each_that_failed() {
             keyring: &keyring,
             architecture: &architecture,
             at: today(),
-            passed_over: &|_, _| {},
         };
         mirrors.read(&source, &by, |reading| reading.apt("example", &archive()))
     };
-    assert_eq!(read(&publish(ROOT, &key)).unwrap().len(), 1);
+    assert_eq!(read(&publish(ROOT, &key)).unwrap().index.len(), 1);
     let why = read(&Mirror::default()).unwrap_err().to_string();
     assert!(
         why.contains("first.example/") && why.contains("public.example/"),
@@ -217,7 +216,6 @@ fn says_which_key_is_missing_and_where_it_looked() {
         keyring: &keyring,
         architecture: &architecture,
         at: today(),
-        passed_over: &|_, _| {},
     };
     let read = |reading: &Reading<'_>| reading.apt("example", &archive());
     let error = Mirrors::default().read(&source, &by, read);

@@ -6,6 +6,8 @@ use super::relation::{self, NotARelation, Relation};
 use super::version::{DebVersion, NotADebVersion};
 use crate::repo::pieces;
 
+const PROVIDES: &str = "Provides";
+
 /// One binary package.
 #[derive(Clone, Copy, Debug)]
 pub struct Package<'a> {
@@ -19,6 +21,9 @@ pub struct Package<'a> {
     pub architecture: &'a str,
     /// Which of the texts it stands in.
     pub text: usize,
+    /// Its field `Provides`, empty where it has none: of all packages of an
+    /// archive this is asked, and found while they are read.
+    provides: &'a str,
 }
 
 /// A stanza says something that dpkg would refuse.
@@ -55,16 +60,16 @@ pub enum PackageError {
 impl<'a> Package<'a> {
     fn read(stanza: Stanza<'a>, text: usize) -> Result<Self, PackageError> {
         let (mut name, mut version, mut architecture) = (None, None, None);
-        for (field, value) in stanza.fields() {
-            match field {
-                "Package" => name = Some(value),
-                "Version" => version = Some(value),
-                "Architecture" => architecture = Some(value),
+        let mut provides = None;
+        for (field, value) in stanza.untrimmed() {
+            let place = match field {
+                "Package" => &mut name,
+                "Version" => &mut version,
+                "Architecture" => &mut architecture,
+                _ if field.eq_ignore_ascii_case(PROVIDES) => &mut provides,
                 _ => continue,
-            }
-            if name.is_some() && version.is_some() && architecture.is_some() {
-                break;
-            }
+            };
+            place.get_or_insert(value.trim());
         }
         let missing = |field| PackageError::Missing {
             package: name.unwrap_or_default().to_owned(),
@@ -82,6 +87,7 @@ impl<'a> Package<'a> {
             })?,
             architecture: architecture.ok_or_else(|| missing("Architecture"))?,
             text,
+            provides: provides.unwrap_or_default(),
         })
     }
 
@@ -102,11 +108,21 @@ impl<'a> Package<'a> {
         architecture: &str,
     ) -> Result<Vec<relation::Group<'a>>, PackageError> {
         let value = self.stanza.field(field).unwrap_or_default();
-        relation::parse(value, architecture).map_err(|source| PackageError::Relation {
-            package: self.name.to_owned(),
+        relation::parse(value, architecture).map_err(self.refuses(field))
+    }
+
+    /// What it provides beside itself.
+    fn provided(&self, architecture: &str) -> Result<Vec<relation::Group<'a>>, PackageError> {
+        relation::parse(self.provides, architecture).map_err(self.refuses(PROVIDES))
+    }
+
+    fn refuses(&self, field: &'static str) -> impl FnOnce(NotARelation) -> PackageError + use<'a> {
+        let package = self.name;
+        move |source| PackageError::Relation {
+            package: package.to_owned(),
             field,
             source,
-        })
+        }
     }
 
     /// Whether it provides what `wanted` asks for under that virtual name.
@@ -115,7 +131,7 @@ impl<'a> Package<'a> {
         wanted: &Relation<'_>,
         architecture: &str,
     ) -> Result<bool, PackageError> {
-        let provided = self.relations("Provides", architecture)?;
+        let provided = self.provided(architecture)?;
         Ok(provided
             .iter()
             .flat_map(|(_, all)| all)
@@ -218,7 +234,7 @@ fn provided<'a>(
     let provided = pieces::each(&pieces, |places| {
         let mut provided = Vec::new();
         for place in *places {
-            for (_, all) in packages[*place].relations("Provides", architecture)? {
+            for (_, all) in packages[*place].provided(architecture)? {
                 provided.extend(all.iter().map(|one| (one.name, *place)));
             }
         }

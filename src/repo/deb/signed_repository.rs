@@ -1,7 +1,7 @@
 //! A tiny signed repository, made in memory for tests.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use sequoia_openpgp::Cert;
@@ -38,12 +38,12 @@ pub struct Mirror {
     /// Files by address.
     pub files: BTreeMap<String, Vec<u8>>,
     /// What was asked for, in order.
-    pub asked: RefCell<Vec<String>>,
+    pub asked: Mutex<Vec<String>>,
 }
 
 impl Transport for Mirror {
     fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, TransportError> {
-        self.asked.borrow_mut().push(url.to_owned());
+        self.asked.lock().unwrap().push(url.to_owned());
         let url = url.to_owned();
         match self.files.get(&url) {
             None => Err(TransportError::Missing { url }),

@@ -2,9 +2,10 @@
 //! for, and in which order they are preferred: libsolv's, which dnf decides by
 //! (its `policy.c`).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::entry::Entry;
+use super::entry::{Entry, Sense};
+use super::evr::Evr;
 use super::lower::Lowered;
 use super::package::Package;
 use super::requirement::Requirement;
@@ -248,8 +249,8 @@ impl<'p, 'a> Search<'p, 'a> {
 
     // As libsolv prunes and sorts (policy_filter_unwanted): the base first,
     // then the host's architecture, what nothing else here obsoletes, new
-    // versions of what the base has, versions that are the newest of their
-    // name, and the rest by name.
+    // versions of what the base has, the newest of what several provide, versions
+    // that are the newest of their name, and the rest by name.
     fn in_order(&self, mut ids: Vec<Id>) -> Vec<Id> {
         ids.sort_unstable();
         ids.dedup();
@@ -263,6 +264,7 @@ impl<'p, 'a> Search<'p, 'a> {
                 other.name != package.name && other.obsoletes.iter().any(meant)
             })
         };
+        let common = self.common_versions(&ids);
         let rank = |id: &Id| {
             let package = self.package(*id).expect("candidates are packages");
             let of_slot = &self.slots[&self.slot(package)];
@@ -273,6 +275,7 @@ impl<'p, 'a> Search<'p, 'a> {
                 self.beside(package).is_some(),
                 is_obsoleted(package),
                 !has_older,
+                behind(package, &common),
                 newest.is_some_and(|newest| newest != id),
                 package.name,
                 *id,
@@ -281,6 +284,25 @@ impl<'p, 'a> Search<'p, 'a> {
         let mut ranked: Vec<_> = ids.iter().map(rank).collect();
         ranked.sort_unstable();
         ranked.into_iter().map(|(.., id)| id).collect()
+    }
+
+    // Which versions of each name these provide, the newest of each slot alone.
+    fn common_versions(&self, ids: &[Id]) -> HashMap<&'p str, Vec<Evr<'p>>> {
+        let mut versions: HashMap<&str, Vec<Evr<'_>>> = HashMap::new();
+        let mut slots = HashSet::new();
+        for id in ids {
+            let package = self.package(*id).expect("candidates are packages");
+            if slots.insert(self.lowered.model.solvable(*id).slot) {
+                for (name, evr) in exact(package) {
+                    versions.entry(name).or_default().push(evr);
+                }
+            }
+        }
+        for known in versions.values_mut() {
+            known.sort_unstable();
+            known.dedup();
+        }
+        versions
     }
 
     /// Who asks for a package by its name means the newest, for this host's
@@ -364,10 +386,32 @@ impl<'p, 'a> Search<'p, 'a> {
             (_, _, Some(newest)) => format!("the newest {name} is {}", newest.evr),
             _ => match self.base.named(name).first() {
                 Some(have) => format!("there is only {have}, in the base"),
-                None => format!("nothing provides {entry}"),
+                None => match self.listed.hidden_by(name) {
+                    Some(module) => format!("the module {module} hides every {name}"),
+                    None => format!("nothing provides {entry}"),
+                },
             },
         }
     }
+}
+
+fn exact<'p>(package: &'p Package<'_>) -> impl Iterator<Item = (&'p str, Evr<'p>)> {
+    package
+        .provides
+        .iter()
+        .filter_map(|entry| match entry.range {
+            Some((Sense::Equal, evr)) => Some((&*entry.name, evr)),
+            _ => None,
+        })
+}
+
+// How many newer versions of what it provides are provided by others.
+fn behind(package: &Package<'_>, common: &HashMap<&str, Vec<Evr<'_>>>) -> usize {
+    let newer = |(name, evr): (&str, Evr<'_>)| {
+        let known = common.get(name).map_or(&[][..], Vec::as_slice);
+        known.len() - known.partition_point(|one| *one <= evr)
+    };
+    exact(package).map(newer).sum()
 }
 
 fn has(packages: &[&Package<'_>], package: &Package<'_>) -> bool {

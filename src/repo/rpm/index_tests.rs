@@ -1,7 +1,7 @@
 //! What is accepted of a mirror of an rpm-md repository, and what is not.
 
-use std::cell::RefCell;
 use std::sync::LazyLock;
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use sequoia_openpgp::Cert;
@@ -32,7 +32,7 @@ fn mirror(files: Files) -> Mirror {
     let at_root = |(path, bytes)| (format!("{ROOT}/{path}"), bytes);
     Mirror {
         files: files.into_iter().map(at_root).collect(),
-        asked: RefCell::default(),
+        asked: Mutex::default(),
     }
 }
 

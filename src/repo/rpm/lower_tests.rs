@@ -144,7 +144,7 @@ fn takes_providers_by_name_and_those_without_a_version_too() {
         "r 1-1; provides v = 3",
     ];
     closes(&[], &listed, &["a"], &["a-1-1.x86_64", "q-1-1.x86_64"]);
-    closes(&[], &listed, &["v"], &["p-1-1.x86_64"]);
+    closes(&[], &listed, &["v"], &["q-1-1.x86_64"]);
     closes(
         &["r 1-1; provides v = 3"],
         &listed,
@@ -341,6 +341,18 @@ fn lets_kernels_stand_side_by_side() {
         &["m"],
         &["kernel-2-1.x86_64", "m-1-1.x86_64"],
     );
+}
+
+#[test]
+fn says_which_module_hides_what_is_asked_for() {
+    let all = packages(&["a 1-1; requires b", "b 1-1"], false)
+        .all()
+        .to_vec();
+    let hides = |package: &Package<'_>| (package.name == "b").then(|| "m:1".to_owned());
+    let (base, listed) = (PackageSet::default(), PackageSet::visible(all, hides));
+    let lowered = lower(&base, &listed, &["a"], "x86_64").unwrap();
+    let why = solve::close(&lowered.model).unwrap_err().to_string();
+    assert!(why.contains("the module m:1 hides every b"), "{why}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub struct PackageSet<'a> {
     files: Vec<(u32, u32)>,
     // Owners of files that only the file lists name.
     listed_files: HashMap<String, Vec<u32>>,
+    // Names of packages that were left out, with what hides them.
+    hidden: HashMap<&'a str, String>,
 }
 
 impl<'a> PackageSet<'a> {
@@ -37,7 +39,34 @@ impl<'a> PackageSet<'a> {
             provided,
             files,
             listed_files: HashMap::new(),
+            hidden: HashMap::new(),
         }
+    }
+
+    /// The same without the packages for which `hides` names the module that
+    /// hides them ([`Hidden::by`](super::modules::Hidden::by)).
+    pub fn visible(
+        packages: Vec<Package<'a>>,
+        hides: impl Fn(&Package<'a>) -> Option<String>,
+    ) -> Self {
+        let mut hidden = HashMap::new();
+        let is_visible = |package: &Package<'a>| match hides(package) {
+            Some(module) => {
+                hidden.insert(package.name, module);
+                false
+            }
+            None => true,
+        };
+        let visible = packages.into_iter().filter(is_visible).collect();
+        Self {
+            hidden,
+            ..Self::new(visible)
+        }
+    }
+
+    /// The module that hides a package of this name.
+    pub fn hidden_by(&self, name: &str) -> Option<&str> {
+        self.hidden.get(name).map(String::as_str)
     }
 
     /// All packages.
