@@ -10,7 +10,7 @@
 //!
 //! Promises: nothing is parsed before its signature (InRelease) or its digest
 //! (Packages) was checked; nothing is decompressed beyond the size that the
-//! signed index names; no mirror is trusted, and none is named in a lock.
+//! index names; no mirror is trusted, and none is named in a lock.
 //! Only [`keyring`], [`deb::apt_sources`] and [`transport::Folder`] touch the disk,
 //! and sockets are behind [`transport::Transport`].
 //!
@@ -24,8 +24,9 @@
 //! date, and each `<data>` gives path, size and checksum of `primary.xml`,
 //! `filelists.xml` and `modules.yaml`, with `<open-checksum>` and
 //! `<open-size>` as the bound for decompressing. Upstreams that sign packages
-//! and not repomd.xml (CentOS 7) are accepted by the packages' own header
-//! signatures, checked with a policy of their own after the checksum matched.
+//! and not repomd.xml (CentOS 7) are believed package by package: each of the
+//! closure is fetched, and its signature over header and payload checked,
+//! before a lock names it ([`crate::lock::packages`]).
 //!
 //! - **Solvables**: one for each `<package>` of the architecture and `noarch`.
 //!   A slot is (name, architecture), as rpm lets i686 stand beside x86_64;
