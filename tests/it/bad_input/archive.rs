@@ -117,8 +117,8 @@ fn a_key_that_is_not_at_hand_is_asked_for_by_fingerprint() {
     insta::assert_snapshot!(not_locked(&tiny), @"
     exit code 3
     lock     reading the signed indexes of Tiny
-    error: source `tiny`: no certificate for [KEY] was found in [ROOT]/keys, /usr/share/keyrings, /etc/apt/trusted.gpg.d, /etc/apt/keyrings
-    hint: install the distribution's archive keyring package (such as debian-archive-keyring), or name a folder that holds the certificate: `--keys DIR`
+    error: source `tiny`: no certificate for [KEY] was found in [ROOT]/keys, /usr/share/keyrings, /etc/apt/trusted.gpg.d, /etc/apt/keyrings, /etc/pki/rpm-gpg, /usr/share/distribution-gpg-keys
+    hint: install the package that has the distribution's keys (such as debian-archive-keyring or distribution-gpg-keys), or name a folder that holds the certificate: `--keys DIR`
     ");
 }
 
