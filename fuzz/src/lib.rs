@@ -15,6 +15,7 @@ pub mod lock;
 pub mod manifest;
 pub mod packages;
 pub mod profile;
+pub mod rpm_file;
 pub mod spec;
 pub mod unpack;
 pub mod untar;

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use crate::base::{Architecture, Epoch};
-use crate::profile::Profile;
+use crate::bundle::manifest::Family;
+use crate::profile::{Profile, Repository};
 use crate::repo::Transport;
-use crate::repo::deb::index::{IndexError, VerifiedIndex};
+use crate::repo::index::{IndexError, Indexes};
 use crate::repo::keyring::{FOLDERS, Keyring};
-use crate::repo::mirror::{Mirrors, SourceError};
+use crate::repo::mirror::{Mirrors, ReadBy, SourceError};
 
 /// Reads every source of `profile` from the first mirror that serves it rightly.
 ///
@@ -23,11 +24,32 @@ pub fn read(
     transport: &dyn Transport,
     at: Epoch,
     passed_over: &dyn Fn(&str, &IndexError),
-) -> Result<Vec<VerifiedIndex>, SourceError> {
-    let keyring = keyring(profile, keys);
-    let mut indexes = Vec::new();
+) -> Result<Indexes, SourceError> {
+    let by = ReadBy {
+        transport,
+        keyring: &keyring(profile, keys),
+        architecture,
+        at,
+        passed_over,
+    };
+    let mut indexes = match profile.family {
+        Family::Deb => Indexes::Apt(Vec::new()),
+        Family::Rpm => Indexes::RpmMd(Vec::new()),
+    };
     for source in &profile.sources {
-        indexes.extend(mirrors.read(source, transport, &keyring, architecture, at, passed_over)?);
+        let id = &source.id;
+        match (&source.kind, &mut indexes) {
+            (Repository::Apt(archive), Indexes::Apt(suites)) => {
+                suites.extend(mirrors.read(source, &by, |reading| reading.apt(id, archive))?);
+            }
+            (Repository::RpmMd(repository), Indexes::RpmMd(all)) => {
+                all.push(mirrors.read(source, &by, |reading| reading.rpm_md(id, repository))?);
+            }
+            _ => {
+                let source_id = id.clone();
+                return Err(SourceError::OtherFamily { source_id });
+            }
+        }
     }
     Ok(indexes)
 }

@@ -11,7 +11,8 @@ use crate::bundle::manifest::OsRelease;
 use crate::plan::Plan;
 use crate::profile::{AptArchive, Profile, Repository, Source};
 use crate::repo::BaseList;
-use crate::repo::deb::index::{Evidence, VerifiedIndex};
+use crate::repo::deb::index::VerifiedIndex;
+use crate::repo::index::{Evidence, Indexes};
 use crate::spec;
 
 fn archive(lines: &[&str]) -> VerifiedIndex {
@@ -132,7 +133,8 @@ fn empty_spec() -> spec::Spec {
 }
 
 fn lock(plan: &Plan, bases: &[BaseList], archive_lines: &[&str]) -> Result<Lock, PinError> {
-    let (lock, warnings) = make(plan, bases, &[archive(archive_lines)], &BTreeMap::new())?;
+    let indexes = Indexes::Apt(vec![archive(archive_lines)]);
+    let (lock, warnings) = make(plan, bases, &indexes, &BTreeMap::new())?;
     assert_eq!(warnings, []);
     Ok(lock)
 }

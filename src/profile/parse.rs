@@ -23,7 +23,8 @@ pub fn extends(text: &str) -> Option<String> {
 /// Parses a profile over the one it extends; all faults are returned together.
 ///
 /// What the text leaves out is the parent's. Components and paths are merged
-/// by name, sources by id; lists are replaced whole.
+/// by name, sources by id (`without_sources` leaves some of them out); lists
+/// are replaced whole.
 pub fn parse(text: &str, parent: Option<&Profile>) -> Result<Profile, Vec<Fault>> {
     let document = Document::parse(text)?;
     let faults = Faults::default();
@@ -48,13 +49,14 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
             .add("a profile needs at least one architecture", None, "", None);
     }
     let postgres = parse_postgres::read(&root, parent.map(|parent| &parent.postgres));
+    let inherited_sources = inherited_sources(&root, parent);
     let sources = root
         .tables("source")
         .into_iter()
         .map(|section| parse_source::read(section, family?));
     let sources = sources
         .collect::<Option<Vec<_>>>()
-        .map(|sources| merged(parent.map(|parent| parent.sources.clone()), sources));
+        .map(|sources| merged(inherited_sources, sources));
     let bases = replaced(
         root.tables("base"),
         read_base,
@@ -136,9 +138,24 @@ fn replaced<T: Clone>(
     }
 }
 
-/// The parent's sources with those of the same id replaced, then the others.
-fn merged(parent: Option<Vec<Source>>, sources: Vec<Source>) -> Vec<Source> {
-    let mut all = parent.unwrap_or_default();
+/// The parent's sources, but for those that the profile says it does without.
+fn inherited_sources(root: &Section<'_, '_>, parent: Option<&Profile>) -> Vec<Source> {
+    let mut sources = parent
+        .map(|parent| parent.sources.clone())
+        .unwrap_or_default();
+    for id in root.list::<String>("without_sources") {
+        let before = sources.len();
+        sources.retain(|source| source.id != *id.get_ref());
+        if sources.len() == before {
+            let message = format!("there is no source `{}` to do without", id.get_ref());
+            root.faults().add(message, Some(id.span()), "", None);
+        }
+    }
+    sources
+}
+
+/// The sources with those of the same id replaced, then the others.
+fn merged(mut all: Vec<Source>, sources: Vec<Source>) -> Vec<Source> {
     for source in sources {
         match all.iter_mut().find(|known| known.id == source.id) {
             Some(known) => *known = source,

@@ -68,17 +68,6 @@ impl<'a> Site<'a> {
         component(self.plan, name)
     }
 
-    /// The packages of components, with the major version put in, sorted.
-    pub fn packages(&self, components: &[&str]) -> Result<Vec<String>, RenderError> {
-        let mut packages = Vec::new();
-        for name in components {
-            let named = self.component(name)?.packages.iter();
-            packages.extend(named.map(|package| self.plan.with_major(package)));
-        }
-        packages.sort();
-        Ok(packages)
-    }
-
     /// What is known of a component's dialect.
     pub fn dialect<T: for<'d> From<&'d Dialect>>(&self, name: &str) -> Result<T, RenderError> {
         match &self.component(name)?.dialect {
@@ -93,6 +82,17 @@ impl<'a> Site<'a> {
     /// What the host's systemd understands.
     pub fn systemd(&self) -> Result<Systemd, RenderError> {
         self.dialect("systemd")
+    }
+
+    /// The packages of components, with the major version put in, sorted.
+    pub fn packages(&self, components: &[&str]) -> Result<Vec<String>, RenderError> {
+        let mut packages = Vec::new();
+        for name in components {
+            let named = self.component(name)?.packages.iter();
+            packages.extend(named.map(|package| self.plan.with_major(package)));
+        }
+        packages.sort();
+        Ok(packages)
     }
 
     /// Fills a template; `systemd` is known in all of them.

@@ -2,11 +2,11 @@
 //! serves it rightly. Any mirror will do: what it serves is checked.
 
 use super::deb::apt_sources::AptSource;
-use super::deb::index::{IndexError, Reading, VerifiedIndex};
+use super::index::{IndexError, Reading};
 use super::keyring::{Keyring, NoKey};
 use super::transport::Transport;
 use crate::base::{Architecture, Epoch};
-use crate::profile::{Repository, Source};
+use crate::profile::Source;
 use crate::store::place::without_password;
 
 /// Where to look for mirrors, in this order.
@@ -16,6 +16,21 @@ pub struct Mirrors {
     pub explicit: Vec<(Option<String>, String)>,
     /// The apt sources of this machine.
     pub machine: Vec<AptSource>,
+}
+
+/// What any source is read with, whichever mirror it comes from.
+#[derive(Clone, Copy)]
+pub struct ReadBy<'r> {
+    /// Where files come from.
+    pub transport: &'r dyn Transport,
+    /// The certificates that are at hand.
+    pub keyring: &'r Keyring,
+    /// The architecture.
+    pub architecture: &'r Architecture,
+    /// When keys and validity are judged.
+    pub at: Epoch,
+    /// Is told of each mirror that does not serve, and why.
+    pub passed_over: &'r dyn Fn(&str, &IndexError),
 }
 
 /// A source cannot be read.
@@ -28,6 +43,12 @@ pub enum SourceError {
         source_id: String,
         /// Which key is missing, and where it was looked for.
         source: NoKey,
+    },
+    /// The source is not one for the profile's packages.
+    #[error("source `{source_id}` is a repository of another family than the profile's packages")]
+    OtherFamily {
+        /// The source.
+        source_id: String,
     },
     /// No mirror.
     #[error("source `{source_id}` cannot be read from any mirror:{}", list(.tried))]
@@ -74,19 +95,17 @@ impl Mirrors {
         candidates
     }
 
-    /// Reads a source from the first mirror whose suites are all in order;
+    /// Reads a source by `read` from the first mirror that serves it rightly;
     /// `passed_over` is told of those before it, and why.
-    pub fn read(
+    pub fn read<I>(
         &self,
         source: &Source,
-        transport: &dyn Transport,
-        keyring: &Keyring,
-        architecture: &Architecture,
-        at: Epoch,
-        passed_over: &dyn Fn(&str, &IndexError),
-    ) -> Result<Vec<VerifiedIndex>, SourceError> {
+        by: &ReadBy<'_>,
+        read: impl Fn(&Reading<'_>) -> Result<I, IndexError>,
+    ) -> Result<I, SourceError> {
         let source_id = || source.id.clone();
-        let certs = keyring
+        let certs = by
+            .keyring
             .pinned(&source.keys)
             .map_err(|source| SourceError::NoKey {
                 source_id: source_id(),
@@ -95,25 +114,18 @@ impl Mirrors {
         let mut tried: Vec<(String, IndexError)> = Vec::new();
         for mirror in self.candidates(source) {
             let reading = Reading {
-                transport,
+                transport: by.transport,
                 mirror: &mirror,
                 certs: &certs,
-                at,
-                architecture,
+                at: by.at,
+                architecture: by.architecture,
             };
-            let read = match &source.kind {
-                Repository::Apt(archive) => reading.source(&source.id, archive),
-                Repository::RpmMd(_) => Err(IndexError::Unlisted {
-                    suite: source.id.clone(),
-                    path: "repodata/primary.xml".to_owned(),
-                }),
-            };
-            match read {
-                Ok(indexes) => {
+            match read(&reading) {
+                Ok(index) => {
                     tried
                         .iter()
-                        .for_each(|(mirror, why)| passed_over(mirror, why));
-                    return Ok(indexes);
+                        .for_each(|(mirror, why)| (by.passed_over)(mirror, why));
+                    return Ok(index);
                 }
                 Err(error) => tried.push((without_password(&mirror), error)),
             }

@@ -379,7 +379,7 @@ fn assert_planted(host: &Host, identity: &Identity) {
     assert_eq!(unit.replace(&path, ""), source);
     let log = host.log();
     assert_eq!(log.last().unwrap(), START);
-    assert!(log.contains(&"enable pgbundle.service".to_owned()));
+    assert!(log.contains(&"--no-reload enable pgbundle.service".to_owned()));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{PinError, Warning};
 use crate::base::Role;
+use crate::lock::pin::{PinError, Warning};
 use crate::plan::Plan;
 use crate::repo::BaseList;
 use crate::repo::deb::companions::companions;

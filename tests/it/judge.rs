@@ -3,27 +3,26 @@
 
 use std::collections::BTreeSet;
 
-use pgbundle::repo::deb::lower::Lowered;
-use pgbundle::repo::model::{Id, Requirement};
+use pgbundle::repo::model::{Id, Model, Requirement};
 
 /// What was chosen, the unchanged packages of the base included.
 pub type Choice = BTreeSet<Id>;
 
-/// How our choice and apt's differ.
+/// How our choice and another's differ.
 pub struct Difference {
     /// Needs that the two met by different packages, in words.
     pub alternatives: Vec<String>,
     /// What we have for no such reason.
     pub only_ours: Vec<String>,
-    /// What apt has for no such reason.
+    /// What the other has for no such reason.
     pub only_theirs: Vec<String>,
 }
 
-/// Compares our choice with apt's.
-pub fn difference(lowered: &Lowered<'_, '_>, ours: &Choice, theirs: &Choice) -> Difference {
+/// Compares our choice with that of `other`.
+pub fn difference(model: &Model, other: &str, ours: &Choice, theirs: &Choice) -> Difference {
     let side = |mine, other| {
         let mut side = Side {
-            lowered,
+            model,
             mine,
             other,
             explained: Choice::new(),
@@ -35,7 +34,7 @@ pub fn difference(lowered: &Lowered<'_, '_>, ours: &Choice, theirs: &Choice) -> 
     let (left, right) = (side(ours, theirs), side(theirs, ours));
     let causes = left.causes.iter().chain(&right.causes);
     let causes: BTreeSet<_> = causes
-        .map(|cause| cause.told(lowered, ours, theirs))
+        .map(|cause| cause.told(model, other, ours, theirs))
         .collect();
     Difference {
         alternatives: causes.into_iter().collect(),
@@ -52,25 +51,25 @@ struct Cause {
 }
 
 impl Cause {
-    fn need<'l>(&self, lowered: &'l Lowered<'_, '_>) -> &'l Requirement {
+    fn need<'m>(&self, model: &'m Model) -> &'m Requirement {
         match self.holder {
-            None => &lowered.model.roots[self.place],
-            Some(id) => &lowered.model.solvable(id).requirements[self.place],
+            None => &model.roots[self.place],
+            Some(id) => &model.solvable(id).requirements[self.place],
         }
     }
 
-    fn told(&self, lowered: &Lowered<'_, '_>, ours: &Choice, theirs: &Choice) -> String {
-        let need = self.need(lowered);
+    fn told(&self, model: &Model, other: &str, ours: &Choice, theirs: &Choice) -> String {
+        let need = self.need(model);
         let these = |choice| {
             let told: Vec<_> = among(need, choice)
                 .into_iter()
-                .map(|id| told(lowered, id, need))
+                .map(|id| told(model, id, need))
                 .collect();
             told.join(" and ")
         };
-        let label = |id| lowered.model.solvable(id).label.as_str();
+        let label = |id| model.solvable(id).label.as_str();
         format!(
-            "`{}` of {}: we have {}, apt has {}",
+            "`{}` of {}: we have {}, {other} has {}",
             need.text,
             self.holder.map_or("the roots", label),
             these(ours),
@@ -80,12 +79,13 @@ impl Cause {
 }
 
 /// A package, and why it meets the need.
-fn told(lowered: &Lowered<'_, '_>, id: Id, need: &Requirement) -> String {
-    let package = lowered.packages[id as usize];
-    let mut words = need.text.split([' ', '|', ':', '(']);
-    match words.any(|word| word == package.name) {
-        true => format!("{} {}", package.name, package.version),
-        false => format!("{} {} (provides it)", package.name, package.version),
+fn told(model: &Model, id: Id, need: &Requirement) -> String {
+    let label = &model.solvable(id).label;
+    let name = label.split(' ').next();
+    let mut words = need.text.split([' ', '|', ':', '(', ')']);
+    match words.any(|word| Some(word) == name) {
+        true => label.clone(),
+        false => format!("{label} (provides it)"),
     }
 }
 
@@ -96,7 +96,7 @@ fn among(need: &Requirement, choice: &Choice) -> Vec<Id> {
 
 /// One choice, seen from the other.
 struct Side<'l> {
-    lowered: &'l Lowered<'l, 'l>,
+    model: &'l Model,
     mine: &'l Choice,
     other: &'l Choice,
     explained: Choice,
@@ -119,7 +119,7 @@ impl Side<'_> {
 
     /// Needs that both have: they may be met by packages of different names.
     fn weigh(&mut self, holder: Option<Id>) {
-        let model = &self.lowered.model;
+        let model = self.model;
         let needs = holder.map_or(&model.roots, |id| &model.solvable(id).requirements);
         for (place, need) in needs.iter().enumerate() {
             let other = among(need, self.other);
@@ -142,7 +142,7 @@ impl Side<'_> {
     /// What came by such a choice has needs of its own; where something shared
     /// meets one as well, what stands beside it is an alternative again.
     fn follow(&mut self, holder: Id) {
-        let needs = &self.lowered.model.solvable(holder).requirements;
+        let needs = &self.model.solvable(holder).requirements;
         for (place, need) in needs.iter().enumerate() {
             let mine = among(need, self.mine).into_iter();
             let (shared, alone): (Vec<_>, Vec<_>) = mine.partition(|id| self.other.contains(id));
@@ -157,7 +157,7 @@ impl Side<'_> {
 
     /// Upgrades of the base without which `id` could not stand there.
     fn make_room(&mut self, id: Id) {
-        let model = &self.lowered.model;
+        let model = self.model;
         for upgrade in self.mine.difference(self.other) {
             let slot = self.slot(*upgrade);
             let mut old = model.installed.iter().filter(|i| self.slot(**i) == slot);
@@ -172,11 +172,11 @@ impl Side<'_> {
     }
 
     fn slot(&self, id: Id) -> u32 {
-        self.lowered.model.solvable(id).slot
+        self.model.solvable(id).slot
     }
 
     fn unexplained(&self) -> Vec<String> {
-        let model = &self.lowered.model;
+        let model = self.model;
         let alone = self
             .mine
             .difference(self.other)
