@@ -151,7 +151,11 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft.file(&site.path("patronictl_profile")?, &[], profile)?;
     let program = site.fill(
         "postgres/patroni.py.j2",
-        context! { python => site.path("python")? },
+        context! {
+            python => site.path("python")?,
+            etcd => site.addresses(Role::Etcd).map(|address| address.to_string()).collect::<Vec<_>>(),
+            etcd_port => site.ports().etcd_client,
+        },
     )?;
     draft.program(&site.path("patronictl")?, &[], program.clone())?;
     draft.program(&site.path("patroni")?, &[SERVICE], program)?;
