@@ -6,7 +6,7 @@ use minijinja::context;
 use serde::Serialize;
 
 use super::draft::{Draft, access};
-use super::site::{Site, socket};
+use super::site::{Site, socket, url};
 use super::{RenderError, places, postgres};
 use crate::base::Role;
 use crate::bundle::assignment::{Health, Service, Uptake};
@@ -153,8 +153,13 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         "postgres/patroni.py.j2",
         context! {
             python => site.path("python")?,
-            etcd => site.addresses(Role::Etcd).map(|address| address.to_string()).collect::<Vec<_>>(),
-            etcd_port => site.ports().etcd_client,
+            etcd => site
+                .addresses(Role::Etcd)
+                .map(|address| url(address, site.ports().etcd_client))
+                .collect::<Vec<_>>(),
+            ca => places::CA,
+            certificate => places::certificate("patroni"),
+            key => places::key("patroni"),
         },
     )?;
     draft.program(&site.path("patronictl")?, &[], program.clone())?;
