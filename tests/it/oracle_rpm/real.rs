@@ -213,6 +213,13 @@ struct Dnf {
 }
 
 impl Dnf {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // dnf does not make the folder that it writes its log into.
+        fs::create_dir(folder.path().join("log")).unwrap();
+        Self { folder }
+    }
+
     fn at(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -282,9 +289,7 @@ fn closes_as_dnf_does_upon_what_dnf_installed() {
     if !super::is_there(dnf_missing()) {
         return;
     }
-    let dnf = Dnf {
-        folder: tempfile::tempdir().unwrap(),
-    };
+    let dnf = Dnf::new();
     let made = dnf.at("made");
     build(dnf.folder.path(), &made, &FIRST);
     createrepo(&made, "gz");
@@ -386,9 +391,7 @@ fn hides_by_modules_what_dnf_hides() {
     if !super::is_there(dnf_missing()) {
         return;
     }
-    let dnf = Dnf {
-        folder: tempfile::tempdir().unwrap(),
-    };
+    let dnf = Dnf::new();
     let made = dnf.at("made");
     build(
         dnf.folder.path(),
