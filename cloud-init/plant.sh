@@ -28,8 +28,8 @@ sync
 mv "$seed/identity.json.new" "$seed/identity.json"
 mv "$seed/stub.sh.new" "$seed/stub.sh"
 mv "$unit.new" "$unit"
+systemctl --no-reload enable pgbundle.service
 systemctl daemon-reload
-systemctl enable pgbundle.service
 sync
 mv "$seed/planted.new" "$seed/planted"
 sync

@@ -57,6 +57,7 @@
 //! | [`solve`] | roots and a base image into a closure |
 //! | [`lock`] | a closure into a `Lock`, a plan and a lock into a `LockedPlan` |
 //! | [`store`] | wants into blobs that match their digest |
+//! | [`wheel`] | pinned Python wheels into the store, through the machine's own pip |
 //! | [`render`] | a plan into the files, units and services of each node |
 //! | [`identity`] | the operator's `secrets/` folder: CA, keys, passwords |
 //! | [`bundle`] | files into a sealed bundle, a bundle into what was verified |
@@ -102,3 +103,5 @@ pub mod spec;
 pub mod store;
 #[cfg(feature = "workstation")]
 pub mod tree;
+#[cfg(feature = "workstation")]
+pub mod wheel;

@@ -16,7 +16,17 @@ macro_rules! embedded {
 
 /// The files that the program carries, by their path in the source tree.
 const EMBEDDED: &[(&str, &str)] = embedded![
+    "profiles/centos7.toml",
+    "profiles/centos7-vmware.toml",
     "profiles/debian12.toml",
+    "profiles/el8.toml",
+    "profiles/el8-alma.toml",
+    "profiles/el8-oracle.toml",
+    "profiles/el8-rhel.toml",
+    "profiles/el9.toml",
+    "profiles/el9-alma.toml",
+    "profiles/el9-oracle.toml",
+    "profiles/el9-rhel.toml",
     "profiles/bases/debian12-minbase.deb822",
     "bundles/etcd/role.toml",
     "bundles/postgres/role.toml",

@@ -43,7 +43,8 @@ pub fn holds(bytes: &[u8]) -> bool {
     found
 }
 
-fn is_sound(model: &Model, chosen: &[Id]) {
+/// Every need is met, nothing clashes, and the base stays.
+pub fn is_sound(model: &Model, chosen: &[Id]) {
     let has = |id: &Id| chosen.binary_search(id).is_ok();
     let is_met = |need: &Requirement| need.candidates.iter().any(has);
     assert!(model.roots.iter().all(is_met), "every root is there");

@@ -49,13 +49,16 @@ pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Fai
     let roles = roles(library)?;
     plan::resolve(spec, profile, arguments.architecture.clone(), &roles).map_err(|faults| {
         let fault = |fault: Unservable| Fault {
+            label: match &fault {
+                Unservable::Major { why, .. } => why.clone().unwrap_or_default(),
+                _ => String::new(),
+            },
             message: fault.to_string(),
-            span: match fault {
+            span: match &fault {
                 Unservable::Major { .. } => places.major.clone(),
                 Unservable::Base { .. } => places.bases.clone(),
                 Unservable::Architecture { .. } | Unservable::Component { .. } => None,
             },
-            label: String::new(),
             hint: Some(what_to_do(&fault).to_owned()),
         };
         Failure::document(

@@ -27,7 +27,19 @@ pub fn fetch(
     locked: LockedPlan<'_>,
     offline: bool,
 ) -> Result<BTreeMap<Sha256, Blob>, Failure> {
-    let wants = wants(locked);
+    let client = match offline {
+        true => None,
+        false => Some(mirror::client(locking.mirrors)?),
+    };
+    fetch_all(locking, client.as_ref(), &wants(locked))
+}
+
+/// Fetches these files, and says how much there is to fetch.
+pub fn fetch_all(
+    locking: &Locking<'_>,
+    client: Option<&Client>,
+    wants: &[Want],
+) -> Result<BTreeMap<Sha256, Blob>, Failure> {
     let missing: u64 = wants
         .iter()
         .filter(|want| !locking.store.has(want.sha256))
@@ -40,12 +52,7 @@ pub fn fetch(
         human_size(total),
         human_size(missing)
     ));
-    let client = if offline {
-        None
-    } else {
-        Some(mirror::client(locking.mirrors)?)
-    };
-    run(locking, client.as_ref(), &wants, total)
+    run(locking, client, wants, total)
 }
 
 fn run(

@@ -7,6 +7,7 @@ use std::thread;
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
 use super::report::{Failure, Kind};
+use super::signed_packages;
 use super::text::{LARGE, read as read_text};
 use super::ui::Ui;
 use super::{ClusterArguments, moment};
@@ -17,7 +18,7 @@ use crate::lock::cover::Gap;
 use crate::lock::{Lock, indexes, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
-use crate::repo::deb::index::{IndexError, VerifiedIndex};
+use crate::repo::index::{IndexError, Indexes};
 use crate::repo::mirror::SourceError;
 use crate::spec::PlainFile;
 use crate::store::http::{Client, HttpError};
@@ -126,6 +127,7 @@ impl<'a> Locking<'a> {
             self.ui.warn(warning.to_string());
         }
         self.warn_of_older(&lock);
+        signed_packages::check(self, &client, &lock)?;
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;
@@ -135,7 +137,7 @@ impl<'a> Locking<'a> {
     /// Solves, while what was read is put into the store.
     fn pinned(
         &self,
-        indexes: &[VerifiedIndex],
+        indexes: &Indexes,
         sizes: &BTreeMap<String, u64>,
     ) -> Result<(Lock, Vec<pin::Warning>), Failure> {
         thread::scope(|scope| {
@@ -162,7 +164,7 @@ impl<'a> Locking<'a> {
         }
     }
 
-    fn indexes(&self, client: &Client) -> Result<Vec<VerifiedIndex>, Failure> {
+    fn indexes(&self, client: &Client) -> Result<Indexes, Failure> {
         let plan = self.plan;
         let mirrors = mirror::mirrors(self.mirrors)?;
         let keys = self.mirrors.keys.clone();
@@ -189,15 +191,18 @@ impl<'a> Locking<'a> {
 
     /// Keeps the evidence, which builds need, and what it unpacks to, which
     /// the next lock is made from sooner. All at once: each waits for the disk.
-    fn keep(&self, indexes: &[VerifiedIndex]) -> Result<(), StoreError> {
-        let evidence = indexes.iter().flat_map(|index| &index.evidence);
-        let texts = indexes.iter().flat_map(|index| &index.packages);
+    fn keep(&self, indexes: &Indexes) -> Result<(), StoreError> {
+        let proofs = indexes.proofs();
+        let evidence = proofs.iter().flat_map(|proof| proof.evidence);
+        let texts = indexes.texts();
         thread::scope(|scope| {
             let contents = evidence.filter_map(|it| it.content.as_ref());
             let keeping: Vec<_> = contents
                 .map(|content| scope.spawn(|| self.store.keep(content)))
                 .collect();
-            let kept = { texts }.try_for_each(|text| self.store.keep_for_now(text));
+            let kept = texts
+                .into_iter()
+                .try_for_each(|text| self.store.keep_for_now(text));
             for one in keeping {
                 one.join().expect("keeping does not panic")?;
             }
@@ -237,8 +242,12 @@ pub fn plain_place(spec: &Path, file: &PlainFile) -> Place {
 /// No mirror serves a source rightly. What came and was wrong is not a matter of trying again.
 fn unreadable(error: SourceError) -> Failure {
     let failure = Failure::world(error.to_string());
-    let SourceError::NoMirror { source_id, tried } = error else {
-        return failure.hint("install the distribution's archive keyring package (such as debian-archive-keyring), or name a folder that holds the certificate: `--keys DIR`");
+    let (source_id, tried) = match error {
+        SourceError::NoMirror { source_id, tried } => (source_id, tried),
+        SourceError::NoKey { .. } => {
+            return failure.hint("install the package that has the distribution's keys (such as debian-archive-keyring or distribution-gpg-keys), or name a folder that holds the certificate: `--keys DIR`");
+        }
+        SourceError::OtherFamily { .. } => return failure,
     };
     let is_absent = |(_, why): &(String, IndexError)| matches!(why, IndexError::Transport(_));
     failure.hint(if tried.is_empty() {

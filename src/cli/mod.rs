@@ -23,6 +23,7 @@ mod plan;
 mod profiles;
 mod proving;
 mod report;
+mod signed_packages;
 mod signer;
 mod store;
 mod text;

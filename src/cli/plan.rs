@@ -106,7 +106,28 @@ fn describe(plan: &Plan) -> String {
             ),
         );
     }
+    origins(plan, &mut text);
     text
+}
+
+/// What of the packages is out of the ordinary: who brings them, and how old they stay.
+fn origins(plan: &Plan, text: &mut String) {
+    let files = plan.profile.expected_files(plan.postgres_major);
+    if !files.is_empty() {
+        let files = files.join(" or ");
+        line(text, format_args!("\n  You bring the file {files}"));
+    }
+    let frozen = plan.profile.frozen();
+    if !frozen.is_empty() {
+        text.push('\n');
+    }
+    for (since, sources) in frozen {
+        let sources: Vec<_> = sources.into_iter().collect();
+        line(
+            text,
+            format_args!("  Nothing changes since {since} in {}", sources.join(", ")),
+        );
+    }
 }
 
 fn routes(plan: &Plan, text: &mut String) {

@@ -1,6 +1,7 @@
 //! `pgbundle profiles`: the operating systems there are, and what is known of them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 use clap::Args;
 use serde::Serialize;
@@ -24,9 +25,15 @@ struct Row {
     title: String,
     architectures: Vec<String>,
     postgres: Vec<u32>,
+    /// Majors that are absent, with the reason, which holds for later ones, too.
+    absent: BTreeMap<u32, String>,
     bases: Vec<String>,
     /// Sources that upstream maintains no more, with the day since when.
     frozen: BTreeMap<String, String>,
+    /// Modules of the system that are switched off.
+    disabled_modules: Vec<String>,
+    /// Files that no source has: the operator brings one of them.
+    vendor_files: Vec<String>,
     limits: Vec<String>,
 }
 
@@ -35,6 +42,7 @@ impl From<Profile> for Row {
         let since = |source: &Source| Some((source.id.clone(), source.frozen()?.to_string()));
         Self {
             frozen: profile.sources.iter().filter_map(since).collect(),
+            vendor_files: vendor_files(&profile),
             name: profile.name,
             title: profile.title,
             architectures: profile
@@ -42,47 +50,91 @@ impl From<Profile> for Row {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
-            postgres: profile.postgres_majors,
+            postgres: profile.postgres.majors,
+            absent: profile.postgres.absent,
             bases: profile.bases.into_iter().map(|base| base.name).collect(),
+            disabled_modules: profile.disabled_modules,
             limits: profile.limits,
         }
     }
 }
 
+/// What a file may be called, for every major.
+fn vendor_files(profile: &Profile) -> Vec<String> {
+    let majors = profile.postgres.majors.iter();
+    majors
+        .flat_map(|major| profile.expected_files(*major))
+        .collect()
+}
+
 /// Shows every profile of the library.
 pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Failure> {
-    let mut rows = Vec::new();
+    let mut profiles = Vec::new();
     for name in library.profiles()? {
-        rows.push(Row::from(library.profile(&name)?));
+        profiles.push(library.profile(&name)?);
     }
     if arguments.json {
-        return ui.json(&rows);
+        return ui.json(&profiles.into_iter().map(Row::from).collect::<Vec<_>>());
     }
-    let text: Vec<_> = rows.iter().map(describe).collect();
+    let text: Vec<_> = profiles
+        .iter()
+        .map(|profile| describe(profile, &profiles))
+        .collect();
     ui.result(&text.join("\n"))
 }
 
-fn describe(row: &Row) -> String {
-    let majors = row
-        .postgres
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ");
+fn describe(profile: &Profile, all: &[Profile]) -> String {
     let mut text = format!(
-        "{}\n  {}, {}\n  PostgreSQL {majors}\n  proved against the base images {}\n",
-        row.name,
-        row.title,
-        row.architectures.join(", "),
-        row.bases.join(", "),
+        "{}\n  {}, {}\n  PostgreSQL {}\n",
+        profile.name,
+        profile.title,
+        listed(&profile.architectures),
+        listed(&profile.postgres.majors),
     );
-    for (source, since) in &row.frozen {
-        text.push_str(&format!(
-            "  note: nothing changes in the source `{source}` since {since}\n"
+    let mut line = |words: String| {
+        writeln!(text, "  {words}").expect("a String takes any text");
+    };
+    if profile.bases.is_empty() {
+        line("no base image: capture yours with `pgbundle base capture`".to_owned());
+    } else {
+        let bases: Vec<_> = profile.bases.iter().map(|base| &base.name).collect();
+        line(format!("proved against the base images {}", listed(bases)));
+    }
+    for (since, sources) in profile.frozen() {
+        let sources = listed(&sources);
+        line(format!("nothing changes since {since} in {sources}"));
+    }
+    let private = profile.sources.iter().filter(|s| s.mirrors.is_empty());
+    let private: Vec<_> = private.map(|source| &source.id).collect();
+    if !private.is_empty() {
+        let sources = listed(private);
+        line(format!(
+            "no public address of {sources}: name yours with `--mirrors`"
         ));
     }
-    for limit in &row.limits {
-        text.push_str(&format!("  note: {limit}\n"));
+    if !profile.disabled_modules.is_empty() {
+        let modules = listed(&profile.disabled_modules);
+        line(format!("without the system's own module {modules}"));
+    }
+    for file in vendor_files(profile) {
+        line(format!("from a file of yours: {file}"));
+    }
+    // The variants of a system differ in their sources alone.
+    let is_parent = |other: &&Profile| profile.extends.as_ref() == Some(&other.name);
+    match all.iter().find(is_parent) {
+        Some(parent) if notes(parent).eq(notes(profile)) => {
+            line(format!("notes as for {}", parent.name));
+        }
+        _ => notes(profile).for_each(|note| line(format!("note: {note}"))),
     }
     text
+}
+
+fn notes(profile: &Profile) -> impl Iterator<Item = &String> {
+    profile.postgres.absent.values().chain(&profile.limits)
+}
+
+fn listed<'i, T: ToString + 'i>(items: impl IntoIterator<Item = &'i T>) -> String {
+    let items: Vec<_> = items.into_iter().map(ToString::to_string).collect();
+    items.join(", ")
 }

@@ -13,7 +13,7 @@ use crate::document::Fault;
 use crate::identity;
 use crate::lock::cover::LockedPlan;
 use crate::lock::prove::{self, Evidence, ProveError};
-use crate::lock::{self, Lock, LockedIndex, indexes};
+use crate::lock::{self, Lock, LockedIndex, LockedPackage, indexes};
 use crate::store::Blob;
 
 /// The digest of a lock that was not proved before for the cluster with these secrets.
@@ -36,10 +36,15 @@ pub fn prove(
         let blob = blobs.get(&row.sha256).ok_or(ErrorKind::NotFound)?;
         Ok(Box::new(File::open(blob.path())?) as Box<dyn Read>)
     };
+    let package = |row: &LockedPackage| {
+        let blob = blobs.get(&row.sha256).ok_or(ErrorKind::NotFound)?;
+        File::open(blob.path())
+    };
     let evidence = Evidence {
         sources: &profile.sources,
         keyring: &keyring,
         open: &open,
+        package: &package,
     };
     let unchecked =
         prove::prove(locked.lock(), &evidence).map_err(|error| refused(locking, &error))?;

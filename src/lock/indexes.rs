@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::thread;
 
 use crate::base::{Architecture, Epoch};
-use crate::profile::Profile;
+use crate::bundle::manifest::Family;
+use crate::profile::{Profile, Repository, Source};
 use crate::repo::Transport;
-use crate::repo::deb::index::{IndexError, VerifiedIndex};
+use crate::repo::index::{IndexError, Indexes};
 use crate::repo::keyring::{FOLDERS, Keyring};
-use crate::repo::mirror::{Mirrors, SourceError};
+use crate::repo::mirror::{Mirrors, ReadBy, ReadSource, SourceError};
 
 /// Reads every source of `profile` from the first mirror that serves it
 /// rightly, all at the same time.
@@ -25,25 +26,63 @@ pub fn read(
     transport: &dyn Transport,
     at: Epoch,
     passed_over: &dyn Fn(&str, &IndexError),
-) -> Result<Vec<VerifiedIndex>, SourceError> {
-    let keyring = keyring(profile, keys);
-    let read = |source| mirrors.read(source, transport, &keyring, architecture, at);
-    let sources: Vec<_> = thread::scope(|scope| {
-        let sources = profile.sources.iter();
+) -> Result<Indexes, SourceError> {
+    let by = ReadBy {
+        transport,
+        keyring: &keyring(profile, keys),
+        architecture,
+        at,
+    };
+    let apt = |source: &Source| match &source.kind {
+        Repository::Apt(archive) => {
+            mirrors.read(source, &by, |reading| reading.apt(&source.id, archive))
+        }
+        Repository::RpmMd(_) => Err(other_family(source)),
+    };
+    let rpm_md = |source: &Source| match &source.kind {
+        Repository::RpmMd(repository) => mirrors.read(source, &by, |reading| {
+            reading.rpm_md(&source.id, repository)
+        }),
+        Repository::Apt(_) => Err(other_family(source)),
+    };
+    let sources = &profile.sources;
+    Ok(match profile.family {
+        Family::Deb => Indexes::Apt(
+            each(sources, apt, passed_over)?
+                .into_iter()
+                .flatten()
+                .collect(),
+        ),
+        Family::Rpm => Indexes::RpmMd(each(sources, rpm_md, passed_over)?),
+    })
+}
+
+fn other_family(source: &Source) -> SourceError {
+    let source_id = source.id.clone();
+    SourceError::OtherFamily { source_id }
+}
+
+fn each<I: Send>(
+    sources: &[Source],
+    read: impl Fn(&Source) -> Result<ReadSource<I>, SourceError> + Sync,
+    passed_over: &dyn Fn(&str, &IndexError),
+) -> Result<Vec<I>, SourceError> {
+    let read: Vec<_> = thread::scope(|scope| {
         let reading: Vec<_> = sources
-            .map(|source| scope.spawn(move || read(source)))
+            .iter()
+            .map(|source| scope.spawn(|| read(source)))
             .collect();
         let read = reading.into_iter();
         read.map(|one| one.join().expect("reading a source does not panic"))
             .collect()
     });
     let mut indexes = Vec::new();
-    for source in sources {
+    for source in read {
         let source = source?;
         for (mirror, why) in &source.passed_over {
             passed_over(mirror, why);
         }
-        indexes.extend(source.indexes);
+        indexes.push(source.index);
     }
     Ok(indexes)
 }

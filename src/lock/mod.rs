@@ -1,8 +1,8 @@
 //! Pins: exactly which files a cluster's packages are, and why they are trusted.
 //!
 //! ```text
-//! indexes::read ─► Vec<VerifiedIndex> ─┐
-//! Plan, base lists, plain files ───────┴─► pin::make ─► Lock ─► text::write
+//! indexes::read ─► Indexes ──────┐
+//! Plan, base lists, plain files ─┴─► pin::make ─► Lock ─► packages::check ─► text::write
 //!                                   text::read ─► Lock ─► cover ─► LockedPlan ─► prove
 //! ```
 //!
@@ -11,6 +11,7 @@
 
 pub mod cover;
 pub mod indexes;
+pub mod packages;
 pub mod pin;
 pub mod prove;
 pub mod request;
@@ -91,8 +92,9 @@ pub struct LockedPackage {
     pub installed_size: u64,
     /// Roles whose closure holds it, sorted.
     pub roles: Vec<Role>,
-    /// Its stanza in the repository's index, as upstream wrote it but for `Filename`,
-    /// which names the file in `packages/pool/` (deb); how a bundle's index is made.
+    /// Its entry in the repository's index, as upstream wrote it but for where
+    /// its file lies, which is in `packages/pool/`: its stanza of `Packages`
+    /// (deb), its element of `primary.xml` (rpm). How a bundle's index is made.
     pub stanza: String,
 }
 

@@ -8,12 +8,16 @@ use super::{Lock, LockedFile, LockedIndex};
 use crate::base::SchemaVersion;
 use crate::plan::Plan;
 use crate::repo::BaseList;
-use crate::repo::deb::index::VerifiedIndex;
 use crate::repo::deb::package::PackageError;
+use crate::repo::index::{Indexes, Proof};
+use crate::repo::rpm::base_list::BaseListError;
+use crate::repo::rpm::lower::LowerError;
+use crate::repo::rpm::primary::PrimaryError;
 use crate::solve::SolveError;
 
-pub mod close;
+pub mod deb;
 pub(super) mod row;
+pub mod rpm;
 pub use row::RowError;
 
 /// A lock cannot be made.
@@ -35,6 +39,33 @@ pub enum PinError {
         /// What is wrong.
         source: PackageError,
     },
+    /// A base list of the rpm family cannot be read.
+    #[error("the base list `{base}`: {source}")]
+    BaseList {
+        /// The base.
+        base: String,
+        /// What is wrong.
+        source: BaseListError,
+    },
+    /// A repository's list of packages cannot be read.
+    #[error("source `{source_id}`: {source}")]
+    Primary {
+        /// The source.
+        source_id: String,
+        /// What is wrong.
+        source: PrimaryError,
+    },
+    /// A package asks for something that means nothing.
+    #[error("solving on the base `{base}`: {source}")]
+    Lower {
+        /// The base.
+        base: String,
+        /// What is wrong.
+        source: LowerError,
+    },
+    /// Whether these files are owned by anybody has to be looked up first.
+    #[error("the lists of files have to say who owns {}", .0.iter().map(String::as_str).collect::<Vec<_>>().join(", "))]
+    FileLists(BTreeSet<String>),
     /// There is no closure.
     #[error("on the base `{base}`: {source}")]
     Solve {
@@ -80,26 +111,19 @@ pub enum Warning {
 pub fn make(
     plan: &Plan,
     bases: &[BaseList],
-    indexes: &[VerifiedIndex],
+    indexes: &Indexes,
     file_sizes: &BTreeMap<String, u64>,
 ) -> Result<(Lock, Vec<Warning>), PinError> {
-    let no_index = || PinError::NoIndex(plan.profile.name.clone());
-    let date = indexes
+    let proofs = indexes.proofs();
+    let date = proofs
         .iter()
-        .map(|index| index.date)
+        .map(|proof| proof.date)
         .max()
-        .ok_or_else(no_index)?;
-    let texts: Vec<_> = indexes
-        .iter()
-        .flat_map(|i| i.packages.iter().map(move |t| (i, t.bytes().as_str())))
-        .collect();
-    let borrowed: Vec<_> = texts.iter().map(|(_, text)| *text).collect();
-    let listed = close::read(&borrowed, "the signed indexes", plan)?;
-    let (closure, warnings) = close::close_all(plan, bases, &listed)?;
-    let rows = closure.values().map(|(package, roles)| {
-        let source = &texts[package.text].0.source;
-        row::package(package, source, roles, plan.profile.family)
-    });
+        .ok_or_else(|| PinError::NoIndex(plan.profile.name.clone()))?;
+    let (packages, warnings) = match indexes {
+        Indexes::Apt(indexes) => deb::rows(plan, bases, indexes)?,
+        Indexes::RpmMd(indexes) => rpm::rows(plan, bases, indexes)?,
+    };
     let asked = asked(plan, bases);
     let lock = Lock {
         version: SchemaVersion,
@@ -108,25 +132,23 @@ pub fn make(
         date,
         request: digest(&asked),
         asked,
-        indexes: indexes.iter().flat_map(index_rows).collect(),
-        packages: row::distinct(rows.collect::<Result<_, _>>()?)?,
+        indexes: proofs.iter().flat_map(index_rows).collect(),
+        packages: row::distinct(packages)?,
         files: file_rows(plan, file_sizes)?,
     };
     Ok((lock, warnings))
 }
 
-fn index_rows(index: &VerifiedIndex) -> impl Iterator<Item = LockedIndex> + '_ {
-    index
-        .evidence
-        .iter()
-        .enumerate()
-        .map(|(place, evidence)| LockedIndex {
-            source: index.source.clone(),
-            path: evidence.path.clone(),
-            size: evidence.size,
-            sha256: evidence.sha256,
-            key: (place == 0).then(|| index.key.clone()),
-        })
+fn index_rows<'p>(proof: &Proof<'p>) -> impl Iterator<Item = LockedIndex> + use<'p> {
+    let proof = *proof;
+    let rows = proof.evidence.iter().enumerate();
+    rows.map(move |(place, evidence)| LockedIndex {
+        source: proof.source.to_owned(),
+        path: evidence.path.clone(),
+        size: evidence.size,
+        sha256: evidence.sha256,
+        key: proof.key.filter(|_| place == 0).map(str::to_owned),
+    })
 }
 
 fn file_rows(plan: &Plan, sizes: &BTreeMap<String, u64>) -> Result<Vec<LockedFile>, PinError> {

@@ -5,18 +5,21 @@
 //! So a row cannot be altered, not even together with its stanza and its file
 //! in the store. Lists are read as streams: one has fifty million bytes.
 
-use std::collections::BTreeMap;
-use std::io::{self, BufRead, BufReader, Read};
+mod deb;
+mod rpm;
 
-use super::pin::row;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read};
+
+use super::packages::PackageProofError;
 use super::{Lock, LockedIndex, LockedPackage};
 use crate::base::Epoch;
-use crate::profile::{AptArchive, Repository, Source};
-use crate::repo::deb::package::PackageSet;
-use crate::repo::deb::release::{Release, ReleaseError};
+use crate::profile::{Repository, Source};
+use crate::repo::deb::release::ReleaseError;
 use crate::repo::keyring::Keyring;
-use crate::repo::openpgp::{self, SignatureError};
-use crate::repo::unpack::Compression;
+use crate::repo::openpgp::SignatureError;
+use crate::repo::rpm::repomd::RepomdError;
 
 /// A lock says something else than the indexes that it names.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,22 @@ pub enum ProveError {
         /// The lock's.
         says: String,
     },
+    /// What should be a repository's index is none.
+    #[error("{path}: {source}")]
+    Repomd {
+        /// The index.
+        path: String,
+        /// What is wrong.
+        source: RepomdError,
+    },
+    /// A package is not what its row says.
+    #[error("the package `{name}`: {source}")]
+    Package {
+        /// The package.
+        name: String,
+        /// What is wrong with it.
+        source: PackageProofError,
+    },
     /// A row is in no list.
     #[error("the signed indexes have no package `{name}` as the lock has it")]
     Row {
@@ -89,11 +108,12 @@ impl ProveError {
     /// The text of the lock that it is about.
     pub fn subject(&self) -> &str {
         match self {
-            Self::Row { name } => name,
+            Self::Row { name } | Self::Package { name, .. } => name,
             Self::Date { says, .. } => says,
             Self::NoIndex { path, .. }
             | Self::Signature { path, .. }
             | Self::Release { path, .. }
+            | Self::Repomd { path, .. }
             | Self::Key { path, .. }
             | Self::Unlisted { path, .. }
             | Self::Unreadable { path, .. } => path,
@@ -109,6 +129,8 @@ pub struct Evidence<'a> {
     pub keyring: &'a Keyring,
     /// Opens an index that the lock names, whose digest was checked.
     pub open: &'a dyn Fn(&LockedIndex) -> io::Result<Box<dyn Read>>,
+    /// Opens a package that the lock names, whose digest was checked.
+    pub package: &'a dyn Fn(&LockedPackage) -> io::Result<File>,
 }
 
 /// Proves every row. Returned are the signed indexes whose signature could not
@@ -132,12 +154,7 @@ pub fn prove(lock: &Lock, evidence: &Evidence<'_>) -> Result<Vec<String>, ProveE
                     proving.suite(source, archive, suite, codename)?;
                 }
             }
-            Repository::RpmMd(_) => {
-                return Err(ProveError::NoIndex {
-                    source_id: source.id.clone(),
-                    path: "repodata/repomd.xml".to_owned(),
-                });
-            }
+            Repository::RpmMd(repository) => proving.repository(source, repository)?,
         }
     }
     proving.finish()
@@ -154,43 +171,24 @@ struct Proving<'a> {
     unchecked: Vec<String>,
 }
 
-impl<'a> Proving<'a> {
-    fn suite(
-        &mut self,
-        source: &Source,
-        archive: &AptArchive,
-        suite: &str,
-        codename: &str,
-    ) -> Result<(), ProveError> {
-        let folder = format!("dists/{suite}/");
-        let path = format!("{folder}InRelease");
-        let lock = self.lock;
-        let rows = lock.indexes.iter().filter(|row| row.source == source.id);
-        let (mut signed, lists): (Vec<_>, Vec<_>) = rows
-            .filter(|row| row.path.starts_with(&folder))
-            .partition(|row| row.path == path);
-        let signed = signed.pop().ok_or_else(|| ProveError::NoIndex {
-            source_id: source.id.clone(),
-            path: path.clone(),
-        })?;
-        self.strange.retain(|row| *row != signed);
-        let text = self.signed_text(source, signed)?;
-        let release = Release::read(&text, &archive.origin, codename)
-            .map_err(|source| ProveError::Release { path, source })?;
-        self.newest = self.newest.max(Some(release.date));
-        for list in lists {
-            self.strange.retain(|row| *row != list);
-            let name = &list.path[folder.len()..];
-            let kind = Compression::of(name);
-            let plain = release.files.get(name.trim_end_matches(kind.suffix()));
-            match (release.files.get(name), plain) {
-                (Some(listed), Some((size, _))) if *listed == (list.size, list.sha256) => {
-                    self.list(list, kind, *size)?;
-                }
-                _ => return Err(unlisted(list)),
+impl Proving<'_> {
+    /// An index that is short enough to be read at once.
+    fn whole(&self, row: &LockedIndex) -> Result<Vec<u8>, ProveError> {
+        let mut bytes = Vec::new();
+        (self.evidence.open)(row)
+            .and_then(|file| file.take(row.size).read_to_end(&mut bytes))
+            .map_err(unreadable(row))?;
+        Ok(bytes)
+    }
+
+    /// Strikes out the rows of a name that are said to be there.
+    fn strike(&mut self, name: &str, says: impl Fn(&LockedPackage) -> bool) {
+        if let Some(rows) = self.missing.get_mut(name) {
+            rows.retain(|row| !says(row));
+            if rows.is_empty() {
+                self.missing.remove(name);
             }
         }
-        Ok(())
     }
 
     fn finish(self) -> Result<Vec<String>, ProveError> {
@@ -210,88 +208,6 @@ impl<'a> Proving<'a> {
             _ => Ok(self.unchecked),
         }
     }
-
-    fn signed_text(&mut self, source: &Source, row: &LockedIndex) -> Result<String, ProveError> {
-        let path = || row.path.clone();
-        let mut bytes = Vec::new();
-        (self.evidence.open)(row)
-            .and_then(|file| file.take(row.size).read_to_end(&mut bytes))
-            .map_err(unreadable(row))?;
-        let refused = |source| ProveError::Signature {
-            path: path(),
-            source,
-        };
-        match self.evidence.keyring.pinned(&source.keys) {
-            Ok(certs) => {
-                let signed = openpgp::verify(&bytes, &certs, self.lock.date).map_err(refused)?;
-                match row.key.as_ref() == Some(&signed.key) {
-                    true => Ok(signed.text),
-                    false => Err(ProveError::Key {
-                        path: path(),
-                        found: signed.key,
-                    }),
-                }
-            }
-            Err(_) => {
-                self.unchecked.push(format!("{} of {}", path(), source.id));
-                openpgp::unproved_text(&bytes).map_err(refused)
-            }
-        }
-    }
-
-    /// Strikes out the rows that a list has, of which `size` bytes are read and no more.
-    fn list(&mut self, row: &LockedIndex, kind: Compression, size: u64) -> Result<(), ProveError> {
-        let file = (self.evidence.open)(row).map_err(unreadable(row))?;
-        let mut lines = BufReader::with_capacity(1 << 16, kind.reader(file).take(size));
-        let mut stanza = Vec::new();
-        loop {
-            let begun = stanza.len();
-            let count = lines
-                .read_until(b'\n', &mut stanza)
-                .map_err(unreadable(row))?;
-            if count == 0 || stanza[begun..] == *b"\n" {
-                self.stanza(&stanza, &row.source);
-                stanza.clear();
-            }
-            if count == 0 {
-                return Ok(());
-            }
-        }
-    }
-
-    fn stanza(&mut self, bytes: &[u8], source: &str) {
-        let is_wanted = |name: &&str| self.missing.contains_key(name);
-        let Some(name) = name_of(bytes).filter(is_wanted) else {
-            return;
-        };
-        let Some(rows) = self.missing.get_mut(name) else {
-            return;
-        };
-        rows.retain(|row| !says(bytes, source, row));
-        if rows.is_empty() {
-            self.missing.remove(name);
-        }
-    }
-}
-
-fn name_of(stanza: &[u8]) -> Option<&str> {
-    let mut lines = stanza.split(|byte| *byte == b'\n');
-    let name = lines.find_map(|line| line.strip_prefix(b"Package:"))?;
-    std::str::from_utf8(name).ok().map(str::trim)
-}
-
-/// Whether this stanza of `source` makes exactly that row.
-fn says(stanza: &[u8], source: &str, row: &LockedPackage) -> bool {
-    let text = [std::str::from_utf8(stanza).unwrap_or_default()];
-    let Ok(set) = PackageSet::read(&text, &row.architecture) else {
-        return false;
-    };
-    let roles = row.roles.iter().copied().collect();
-    let made = set
-        .all()
-        .first()
-        .map(|package| row::package(package, source, &roles, row.family));
-    made.is_some_and(|made| made.is_ok_and(|made| made == *row))
 }
 
 fn unlisted(row: &LockedIndex) -> ProveError {

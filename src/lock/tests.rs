@@ -11,7 +11,8 @@ use crate::bundle::manifest::OsRelease;
 use crate::plan::Plan;
 use crate::profile::{AptArchive, Profile, Repository, Source};
 use crate::repo::BaseList;
-use crate::repo::deb::index::{Evidence, VerifiedIndex};
+use crate::repo::deb::index::VerifiedIndex;
+use crate::repo::index::{Evidence, Indexes};
 use crate::spec;
 
 fn archive(lines: &[&str]) -> VerifiedIndex {
@@ -61,6 +62,7 @@ fn plan(roots: &[(Role, &[&str])]) -> Plan {
 fn profile() -> Profile {
     Profile {
         name: "example".to_owned(),
+        extends: None,
         title: String::new(),
         family: Family::Deb,
         os: OsRelease {
@@ -68,8 +70,12 @@ fn profile() -> Profile {
             version: "1".to_owned(),
         },
         architectures: vec!["amd64".parse().unwrap()],
-        postgres_majors: vec![15],
-        postgres_default: 15,
+        postgres: crate::profile::Postgres {
+            majors: vec![15],
+            default: 15,
+            absent: Default::default(),
+            locale: "C.UTF-8".to_owned(),
+        },
         sources: vec![Source {
             id: "example".to_owned(),
             keys: vec!["0123".to_owned()],
@@ -85,6 +91,8 @@ fn profile() -> Profile {
         components: BTreeMap::new(),
         paths: BTreeMap::new(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }
@@ -125,7 +133,8 @@ fn empty_spec() -> spec::Spec {
 }
 
 fn lock(plan: &Plan, bases: &[BaseList], archive_lines: &[&str]) -> Result<Lock, PinError> {
-    let (lock, warnings) = make(plan, bases, &[archive(archive_lines)], &BTreeMap::new())?;
+    let indexes = Indexes::Apt(vec![archive(archive_lines)]);
+    let (lock, warnings) = make(plan, bases, &indexes, &BTreeMap::new())?;
     assert_eq!(warnings, []);
     Ok(lock)
 }

@@ -9,6 +9,8 @@ use crate::base::Role;
 use crate::bundle::manifest::Family;
 use crate::document::Fault;
 use crate::repo::deb::deb822::stanzas;
+use crate::repo::rpm::package::{Archive, Package};
+use crate::repo::rpm::stanza;
 
 const HEADER: &str = "\
 # Made by `pgbundle lock`: the exact files that this cluster is built from.
@@ -75,7 +77,10 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
         return Err(LockTextError::Request);
     }
     unique(&lock.indexes)?;
-    let order = |row: &LockedPackage| (row.family, row.name.clone(), row.version.clone());
+    let order = |row: &LockedPackage| {
+        let (name, version) = (row.name.clone(), row.version.clone());
+        (row.family, name, version, row.architecture.clone())
+    };
     sorted("packages", &lock.packages, order, |row| &row.name)?;
     sorted(
         "files",
@@ -85,8 +90,13 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
     )?;
     for row in &lock.packages {
         sorted("roles", &row.roles, |role| *role, |_| &row.name)?;
-        if row.family == Family::Deb {
-            of_one_file(row)?;
+        let differs = match row.family {
+            Family::Deb => deb_difference(row),
+            Family::Rpm => rpm_difference(row),
+        };
+        if let Some(field) = differs {
+            let name = row.name.clone();
+            return Err(LockTextError::Stanza { name, field });
         }
     }
     for row in &lock.files {
@@ -95,28 +105,53 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
     Ok(lock)
 }
 
-// Hosts go by the stanza, the store by the row.
-fn of_one_file(row: &LockedPackage) -> Result<(), LockTextError> {
+// Hosts go by the stanza, the store by the row: both must be of one file.
+// These say in which field they differ.
+
+fn deb_difference(row: &LockedPackage) -> Option<&'static str> {
     let stanza = stanzas(&row.stanza).next();
-    let file = row.path.rsplit('/').next().unwrap_or(&row.path);
     let same = [
         ("Package", row.name.clone()),
         ("Version", row.version.clone()),
         ("Architecture", row.architecture.clone()),
-        ("Filename", format!("pool/{file}")),
+        ("Filename", in_pool(row)),
         ("Size", row.size.to_string()),
         ("SHA256", row.sha256.to_string()),
     ];
     let differs = |(field, value): &(&'static str, String)| {
         stanza.and_then(|stanza| stanza.field(field)) != Some(value)
     };
-    match same.iter().find(|pair| differs(pair)) {
-        Some((field, _)) => Err(LockTextError::Stanza {
-            name: row.name.clone(),
-            field,
-        }),
-        None => Ok(()),
+    same.iter()
+        .find(|pair| differs(pair))
+        .map(|(field, _)| *field)
+}
+
+fn rpm_difference(row: &LockedPackage) -> Option<&'static str> {
+    let difference = |package: &Package<'_>| {
+        let archive = package.archive.as_ref();
+        let is = |same: fn(&Archive<'_>, &LockedPackage) -> bool| {
+            archive.is_some_and(|archive| same(archive, row))
+        };
+        let same = [
+            ("name", package.name == row.name),
+            ("version", package.evr.to_string() == row.version),
+            ("arch", package.arch == row.architecture),
+            ("location", is(|a, row| a.location.as_str() == in_pool(row))),
+            ("size", is(|a, row| a.size == row.size)),
+            ("checksum", is(|a, row| a.sha256 == row.sha256)),
+        ];
+        let differs = same.into_iter().find(|(_, is_same)| !is_same);
+        differs.map(|(field, _)| field)
+    };
+    match stanza::read(&row.stanza, difference) {
+        Ok(Some(differs)) => differs,
+        Ok(None) | Err(_) => Some("package"),
     }
+}
+
+fn in_pool(row: &LockedPackage) -> String {
+    let file = row.path.rsplit('/').next().unwrap_or(&row.path);
+    format!("pool/{file}")
 }
 
 fn sorted<'t, T, K: Ord>(

@@ -16,8 +16,8 @@ use super::http::{self, Trust};
 use super::initdb;
 use super::narrator::{Narrator, Wait};
 use super::ownerless::Watch;
-use super::services;
 use super::stop::Stop;
+use super::systemctl;
 use super::unit_waits;
 use crate::bundle::assignment::{Health, Service};
 use crate::bundle::start::{BOOTSTRAP, ETCD_START, TlsFiles};
@@ -142,7 +142,7 @@ fn silence<'s>(
             (waits_for, of, heard::is_in_step(host, &service.unit)?)
         }
         Health::UnitActive { waits_for } => {
-            let state = services::active_state(host, &service.unit)?;
+            let state = systemctl::active_state(host, &service.unit)?;
             (waits_for, service.unit.clone(), state == "active")
         }
     };

@@ -18,10 +18,8 @@ use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::files::all_services;
 use super::host::{Host, read_json};
-use super::packages::LONG;
-use super::services::active_state;
 use super::stop::Stop;
-use super::system::Call;
+use super::systemctl;
 use super::units;
 
 const FILE: &str = "held.json";
@@ -46,8 +44,9 @@ pub fn names(host: &Host) -> Result<Vec<String>, Stop> {
     Ok(read(host)?.into_keys().collect())
 }
 
-/// Holds the guarded units of all roles. The cluster's own are only masked:
-/// what of them runs already goes on while its package is renewed.
+/// Holds the guarded units of all roles; systemd hears of the masks by the next
+/// reload. The cluster's own are only masked: what of them runs already goes on
+/// while its package is renewed.
 pub fn hold(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
     let guarded = bundles.iter().flat_map(|b| &b.assignment.guarded_units);
     let own: Vec<&String> = all_services(bundles).map(|service| &service.unit).collect();
@@ -60,47 +59,49 @@ pub fn hold(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
 
 fn hold_units(host: &Host, all: &[&String], others: &[&String]) -> Result<(), Stop> {
     let mut record = read(host)?;
-    for unit in all {
-        if !record.contains_key(*unit) {
-            // The cluster's own are given to it, whoever masked them.
-            let is_other = others.contains(unit);
-            let before = Before {
-                masked: is_other && units::is_masked(host, unit),
-                active: is_other && active_state(host, unit)? == "active",
-            };
-            record.insert((*unit).clone(), before);
-        }
+    let unknown = |unit: &&&String| !record.contains_key(**unit);
+    let new: Vec<&String> = all.iter().filter(unknown).copied().collect();
+    // The cluster's own are given to it, whoever masked them.
+    let of_others = |unit: &&&String| others.contains(*unit);
+    let asked = new.iter().filter(of_others).map(|unit| unit.as_str());
+    let states = systemctl::active_states(host, asked)?;
+    for unit in new {
+        let before = Before {
+            masked: others.contains(&unit) && units::is_masked(host, unit),
+            active: states
+                .get(unit.as_str())
+                .is_some_and(|state| state == "active"),
+        };
+        record.insert(unit.clone(), before);
     }
     let bytes = serde_json::to_vec_pretty(&record).expect("unit names are text");
     durable::write(&host.state(FILE), &bytes, Rights::own(0o600))?;
     // Timers stand before the services that they start, so that none starts again.
-    let (timers, rest): (Vec<&String>, Vec<&String>) = others
-        .iter()
-        .copied()
-        .partition(|unit| unit.ends_with(".timer"));
-    for unit in timers.into_iter().chain(rest) {
-        if !matches!(active_state(host, unit)?.as_str(), "inactive" | "failed") {
-            let stop = Call::new("systemctl", ["stop", unit]).within(LONG);
-            host.system.run(&stop)?;
-        }
+    let names = others.iter().map(|unit| unit.as_str());
+    let (timers, rest): (Vec<&str>, Vec<&str>) = names.partition(|unit| unit.ends_with(".timer"));
+    for units in [timers, rest] {
+        systemctl::stop(host, units)?;
     }
     for unit in all {
         units::mask(host, unit)?;
     }
-    units::reload(host)
+    Ok(())
 }
 
-/// Gives every unit back as it was; the record goes last.
-pub fn give_back(host: &Host) -> Result<(), Stop> {
-    let record = read(host)?;
-    for (unit, _) in record.iter().filter(|(_, before)| !before.masked) {
+/// Unmasks every unit that was not masked; systemd hears of it by the next reload.
+pub fn unmask(host: &Host) -> Result<(), Stop> {
+    for (unit, _) in read(host)?.iter().filter(|(_, before)| !before.masked) {
         units::unmask(host, unit)?;
     }
-    units::reload(host)?;
-    for (unit, _) in record.iter().filter(|(_, before)| before.active) {
-        host.system
-            .run(&Call::new("systemctl", ["start", "--no-block", unit]))?;
-    }
+    Ok(())
+}
+
+/// Starts what ran, once systemd knows that it is unmasked; the record goes last.
+pub fn start_again(host: &Host) -> Result<(), Stop> {
+    let record = read(host)?;
+    let ran = record.iter().filter(|(_, before)| before.active);
+    let ran: Vec<&str> = ran.map(|(unit, _)| unit.as_str()).collect();
+    systemctl::begin(host, "start", &ran)?;
     Ok(durable::remove(&host.state(FILE))?)
 }
 
@@ -116,9 +117,8 @@ mod tests {
         let name = |unit: &str| unit.to_owned();
         let (timer, job) = (name("apt-daily.timer"), name("apt-daily.service"));
         let (quiet, own) = (name("quiet.timer"), name("etcd.service"));
-        system.answer("--value", 0, "inactive\n");
-        system.answer("--value apt-daily.timer", 0, "active\n");
-        system.answer("--value apt-daily.service", 0, "activating\n");
+        system.unit("apt-daily.timer", "active");
+        system.unit("apt-daily.service", "activating");
         units::mask(&host, &quiet).unwrap();
         let (all, others) = (vec![&job, &timer, &quiet, &own], vec![&job, &timer, &quiet]);
         hold_units(&host, &all, &others).unwrap();
@@ -136,10 +136,12 @@ mod tests {
         );
         assert!(all.iter().all(|unit| units::is_masked(&host, unit)));
         // Cut here: the next run finds them masked and stopped, and must not take that for theirs.
-        system.answer("--value", 0, "inactive\n");
+        system.unit("apt-daily.timer", "inactive");
+        system.unit("apt-daily.service", "inactive");
         hold_units(&host, &all, &others).unwrap();
         system.take();
-        give_back(&host).unwrap();
+        unmask(&host).unwrap();
+        start_again(&host).unwrap();
         let starts: Vec<_> = system
             .take()
             .into_iter()

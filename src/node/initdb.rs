@@ -28,7 +28,8 @@ use crate::base::NodePath;
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 
 const LIMIT: Duration = Duration::from_secs(3);
-const PAUSE: Duration = Duration::from_secs(2);
+/// Hosts that begin together are silent for some tenths of a second.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How long the last act of a bootstrap waits for etcd.
 const FINISHING: Duration = Duration::from_secs(20);
 

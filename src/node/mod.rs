@@ -62,6 +62,7 @@ pub mod step;
 pub mod steps;
 pub mod stop;
 pub mod system;
+pub mod systemctl;
 pub mod transport;
 mod twin;
 pub mod unfinished;

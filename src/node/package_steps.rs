@@ -13,6 +13,7 @@ use super::step::{Check, Context, Scope, Step};
 use super::steps::{needed_if, nothing};
 use super::stop::Stop;
 use super::system::Call;
+use super::systemctl;
 use super::units;
 
 /// The package manager that the bundles are for; none where there are none.
@@ -126,7 +127,11 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
         .filter(|unit| !units::is_masked(context.host, unit))
         .count();
     let unfinished = packages::unfinished(context.host)?.len();
-    let reason = match manager.simulate(context.host, &names(&context.bundles))? {
+    let simulated = match context.simulated.take() {
+        Some(transaction) => Ok(transaction),
+        None => manager.simulate(context.host, &names(&context.bundles))?,
+    };
+    let reason = match simulated {
         Ok(transaction) if transaction.installs.is_empty() && loud == 0 && unfinished == 0 => {
             return Ok(Check::AlreadySo);
         }
@@ -146,10 +151,15 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     };
     let identity = context.identity()?;
     files::install_before_packages(host, identity, bundles)?;
-    for bundle in bundles {
-        units::silence(host, &bundle.assignment.masked_units)?;
+    let silenced = bundles
+        .iter()
+        .flat_map(|bundle| &bundle.assignment.masked_units);
+    for unit in silenced.clone() {
+        units::mask(host, unit)?;
     }
     held::hold(host, bundles)?;
+    systemctl::reload(host)?;
+    systemctl::stop(host, silenced.map(String::as_str))?;
     units::forbid_starts(host)?;
     let left = installing::left(host)?;
     let installing = Installing::begin(host, identity.generation, &left, bundles)?;
@@ -167,16 +177,18 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
 fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     let (host, names) = (context.host, names(&context.bundles));
     repair(context, manager)?;
-    let flushing = match manager.simulate(host, &names)? {
-        Ok(transaction) if transaction.upgrades.is_empty() => Flushing::AtTheEnd,
-        Ok(transaction) => {
-            let upgrade = manager.install_call(host, &transaction.upgrades, Flushing::Each);
-            host.system.run(&upgrade)?;
-            Flushing::AtTheEnd
+    let mut flushing = Flushing::AtTheEnd;
+    if packages::may_replace(host, &context.bundles)? {
+        match manager.simulate(host, &names)? {
+            Ok(transaction) if transaction.upgrades.is_empty() => {}
+            Ok(transaction) => {
+                let upgrade = manager.install_call(host, &transaction.upgrades, Flushing::Each);
+                host.system.run(&upgrade)?;
+            }
+            // Who knows what it will replace.
+            Err(_) => flushing = Flushing::Each,
         }
-        // Who knows what it will replace.
-        Err(_) => Flushing::Each,
-    };
+    }
     host.system
         .run(&manager.install_call(host, &names, flushing))?;
     Ok(())
@@ -257,7 +269,6 @@ mod tests {
     fn after_a_cut_what_the_host_did_not_have_is_unpacked_again() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         let host = system.host(folder.path());
-        system.answer("ActiveState", 0, "inactive\n");
         // The host has `old` in an older version.
         system.answer("dpkg-query", 0, "ii old 1\n");
         system.answer("--simulate", 0, "Inst old [1] (2 x)\nInst new (1 x)\n");

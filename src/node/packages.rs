@@ -71,7 +71,13 @@ impl PackageManager {
         // Fixing what a cut left may add packages of ours, but never take one away.
         arguments.extend(["--yes", "--fix-broken", "--no-remove", "install"].map(str::to_owned));
         arguments.extend(names.iter().cloned());
-        quiet(Call::new("apt-get", arguments))
+        let call = quiet(Call::new("apt-get", arguments));
+        match flushing {
+            Flushing::Each => call,
+            // What is new does not run yet. Each of its scripts has systemd reload all
+            // units; that is done once for all of them, before anything is started.
+            Flushing::AtTheEnd => call.with("SYSTEMD_OFFLINE", "1"),
+        }
     }
 
     /// The call that unpacks package files whatever dpkg has of them. apt is not
@@ -221,6 +227,28 @@ fn status(host: &Host) -> Result<String, Stop> {
     let format = "-f=${db:Status-Abbrev} ${Package} ${Version}\\n";
     let call = Call::new("dpkg-query", [admin.as_str(), "-W", format]);
     Ok(host.system.run(&call)?.output)
+}
+
+/// Whether installing may replace anything. Our repository is the only source,
+/// so it does where the host has a package of the bundles in another version.
+pub fn may_replace(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
+    let had = present(&status(host)?);
+    let is_other = |entry: &PackageEntry| {
+        had.iter()
+            .any(|(name, version)| *name == entry.name && *version != entry.version)
+    };
+    Ok(entries(bundles).into_iter().any(is_other))
+}
+
+/// Names and versions of what has files on the host, whole or not.
+fn present(status: &str) -> Vec<(String, String)> {
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace();
+        let state = words.next()?.chars().nth(1)?;
+        (!"nc".contains(state)).then_some(())?;
+        Some((words.next()?.to_owned(), words.next()?.to_owned()))
+    };
+    status.lines().filter_map(parse).collect()
 }
 
 fn whole(status: &str) -> Vec<(String, String)> {
@@ -381,5 +409,7 @@ mod tests {
         let names: Vec<_> = whole(status).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, ["a", "b"]);
         assert_eq!(halves(status), ["c", "d", "f"]);
+        let names: Vec<_> = present(status).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["a", "b", "c", "d", "f"]);
     }
 }

@@ -11,11 +11,12 @@ use super::host::Host;
 use super::installing::{self, Left};
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
-use super::packages::{self, PackageManager, names};
+use super::packages::{self, PackageManager, Transaction, names};
 use super::services::keeps_time;
 use super::space;
 use super::stop::Stop;
 use super::system::Call;
+use super::systemctl;
 use crate::seed::identity::Identity;
 
 /// How long an address or a clock may be on its way.
@@ -58,14 +59,15 @@ impl Passing {
     }
 }
 
-/// Asks everything; waits for what may pass, refuses the rest.
+/// Asks everything; waits for what may pass, refuses the rest. Returns what
+/// installing would do, where that could be simulated.
 pub fn pass(
     host: &Host,
     narrator: &mut Narrator,
     identity: &Identity,
     bundles: &[RoleBundle],
     patience: Option<Duration>,
-) -> Result<(), Stop> {
+) -> Result<Option<Transaction>, Stop> {
     let begun = Instant::now();
     loop {
         let passing = passing_faults(host, identity, bundles)?;
@@ -77,11 +79,12 @@ pub fn pass(
                 .iter()
                 .any(|fault| matches!(fault, Passing::Address(_)))
         {
-            let all = passing.iter().map(Passing::in_full);
-            return refuse(
-                all.chain(lasting_faults(host, identity, bundles)?)
-                    .collect(),
-            );
+            let mut all: Vec<String> = passing.iter().map(Passing::in_full).collect();
+            match lasting(host, identity, bundles) {
+                Err(Stop::Refused(lasting)) => all.extend(lasting),
+                asked => drop(asked?),
+            }
+            return Err(Stop::Refused(all));
         }
         if patience.is_some_and(|patience| begun.elapsed() >= patience) {
             let texts: Vec<String> = passing.iter().map(Passing::in_full).collect();
@@ -97,15 +100,7 @@ pub fn pass(
         std::thread::sleep(Duration::from_secs(1));
     }
     narrator.waits(Vec::new())?;
-    refuse(lasting_faults(host, identity, bundles)?)
-}
-
-fn refuse(reasons: Vec<String>) -> Result<(), Stop> {
-    if reasons.is_empty() {
-        Ok(())
-    } else {
-        Err(Stop::Refused(reasons))
-    }
+    lasting(host, identity, bundles)
 }
 
 /// Faults that time may heal: the address and the clock.
@@ -131,22 +126,22 @@ pub fn passing_faults(
     Ok(faults)
 }
 
-/// Faults that stay until somebody acts.
-pub fn lasting_faults(
+/// Refuses for faults that stay until somebody acts.
+fn lasting(
     host: &Host,
     identity: &Identity,
     bundles: &[RoleBundle],
-) -> Result<Vec<String>, Stop> {
+) -> Result<Option<Transaction>, Stop> {
     let mut faults = Vec::new();
     faults.extend(os_faults(host, identity)?);
     faults.extend(space::faults(host, bundles)?);
     faults.extend(port_faults(host, bundles)?);
     faults.extend(data_faults(host, identity, bundles)?);
-    if faults.is_empty() {
+    if !faults.is_empty() {
         // Another system's package manager would only add noise.
-        faults.extend(package_faults(host, bundles)?);
+        return Err(Stop::Refused(faults));
     }
-    Ok(faults)
+    simulated(host, bundles)
 }
 
 fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
@@ -194,13 +189,10 @@ fn port_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop>
 
 /// Whether a service of these roles runs, which may then hold its ports.
 fn ours_run(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
-    for service in all_services(bundles) {
-        let state = super::services::active_state(host, &service.unit)?;
-        if state != "inactive" && state != "failed" {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let units = all_services(bundles).map(|service| service.unit.as_str());
+    let states = systemctl::active_states(host, units)?;
+    let is_quiet = |state: &String| matches!(state.as_str(), "inactive" | "failed");
+    Ok(!states.values().all(is_quiet))
 }
 
 fn data_faults(
@@ -217,20 +209,20 @@ fn data_faults(
 }
 
 /// Simulates the whole transaction and puts its refusal in plain words.
-fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
+fn simulated(host: &Host, bundles: &[RoleBundle]) -> Result<Option<Transaction>, Stop> {
     let Some(bundle) = bundles.first() else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
     if installing::left(host)? != Left::Whole || !packages::unfinished(host)?.is_empty() {
         // Cut off in the middle of a transaction that was simulated before it began.
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let simulated = manager.simulate(host, &names(bundles))?;
     let trouble = match simulated {
         Ok(transaction) if transaction.removals.is_empty() && transaction.downgrades.is_empty() => {
-            return Ok(Vec::new());
+            return Ok(Some(transaction));
         }
         Ok(transaction) => format!(
             "installing would remove [{}] and take back [{}]",
@@ -241,11 +233,11 @@ fn package_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, St
     };
     let newer = manager.newer_than(host, bundles)?;
     if newer.is_empty() {
-        return Ok(vec![trouble]);
+        return Err(Stop::Refused(vec![trouble]));
     }
     let newer = format!(
         "this image is newer than the lock: {}: take its list with `pgbundle base capture`, name that as a `[[base]]` of the profile, and lock and build again",
         newer.join(", ")
     );
-    Ok(vec![newer, trouble])
+    Err(Stop::Refused(vec![newer, trouble]))
 }

@@ -16,38 +16,18 @@ use super::host::Host;
 use super::narrator::Narrator;
 use super::pending::{self, Pending};
 use super::stop::Stop;
-use super::system::Call;
+use super::systemctl;
 use super::units;
 use crate::base::atomic::flush_file_system;
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::seed::identity::Identity;
 
-/// `ActiveState` of a unit (`active`, `activating`, `inactive`, `failed`, …).
-pub fn active_state(host: &Host, unit: &str) -> Result<String, Stop> {
-    let arguments = ["show", "--property=ActiveState", "--value", unit];
-    let answer = host.system.run(&Call::new("systemctl", arguments))?;
-    Ok(answer.output.trim().to_owned())
-}
-
-fn is_enabled(host: &Host, unit: &str) -> Result<bool, Stop> {
-    let answer = host
-        .system
-        .ask(&Call::new("systemctl", ["is-enabled", "--quiet", unit]))?;
-    Ok(answer.succeeded())
-}
-
-fn runs(host: &Host, unit: &str) -> Result<bool, Stop> {
-    let state = active_state(host, unit)?;
-    Ok(matches!(
-        state.as_str(),
-        "active" | "activating" | "reloading"
-    ))
-}
-
-/// Whether it runs, or has no say on this host.
-fn has_begun(host: &Host, service: &Service) -> Result<bool, Stop> {
-    Ok(runs(host, &service.unit)?
-        || (keeps_time(service) && heard::is_skipped(host, &service.unit)?))
+/// The units of services, in their order.
+pub fn units_of<'s>(services: &[&'s Service]) -> Vec<&'s str> {
+    services
+        .iter()
+        .map(|service| service.unit.as_str())
+        .collect()
 }
 
 /// Whether a service is the one that sets the clock.
@@ -57,12 +37,19 @@ pub fn keeps_time(service: &Service) -> bool {
 
 /// What is left to do; empty when every unit runs and has taken everything up.
 pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
+    let services: Vec<&Service> = all_services(bundles).collect();
+    let units = units_of(&services);
+    let enabled = systemctl::enabled(host, &units)?;
+    let running = systemctl::running(host, units)?;
     let (mut disabled, mut idle) = (Vec::new(), Vec::new());
-    for service in all_services(bundles) {
-        if !is_enabled(host, &service.unit)? {
+    for service in services {
+        if !enabled.contains(service.unit.as_str()) {
             disabled.push(service.unit.clone());
         }
-        if !has_begun(host, service)? {
+        // One that has no say on this host never runs.
+        let is_idle = !running.contains(service.unit.as_str())
+            && !(keeps_time(service) && heard::is_skipped(host, &service.unit)?);
+        if is_idle {
             idle.push(service.unit.clone());
         }
     }
@@ -92,47 +79,60 @@ pub fn start_all(
     let pending = pending::read(host)?;
     let (clocks, others): (Vec<_>, Vec<_>) =
         all_services(bundles).partition(|service| keeps_time(service));
-    for clock in clocks {
+    for clock in &clocks {
         units::unmask(host, &clock.unit)?;
-        units::reload(host)?;
-        start(host, clock, &pending)?;
     }
-    for service in &others {
-        // What runs already is not held up by a time server that is away.
-        if !runs(host, &service.unit)? {
-            clock::wait_for(host, narrator, identity, bundles, patience)?;
-            break;
-        }
+    if !clocks.is_empty() {
+        systemctl::enable(host, &units_of(&clocks))?;
+        systemctl::reload(host)?;
+        start(host, &clocks, &pending, Waiting::UntilReady)?;
     }
-    held::give_back(host)?;
-    for service in others {
-        start(host, service, &pending)?;
+    // What runs already is not held up by a time server that is away.
+    if systemctl::running(host, units_of(&others))?.len() < others.len() {
+        clock::wait_for(host, narrator, identity, bundles, patience)?;
     }
+    held::unmask(host)?;
+    systemctl::enable(host, &units_of(&others))?;
+    // Once, for the packages' units, ours, the masks and what is enabled.
+    systemctl::reload(host)?;
+    held::start_again(host)?;
+    start(host, &others, &pending, Waiting::Not)?;
     // `systemctl enable` leaves its links to the kernel.
     flush_file_system(&host.root)?;
     pending::clear(host)
 }
 
-/// Enables and starts one service, or lets it take up what changed.
-fn start(host: &Host, service: &Service, pending: &Pending) -> Result<(), Stop> {
-    let unit = service.unit.as_str();
-    if !is_enabled(host, unit)? {
-        host.system
-            .run(&Call::new("systemctl", ["enable", "--quiet", unit]))?;
-    }
-    let runs = runs(host, unit)?;
-    let verb = match pending.units.get(unit) {
-        Some(Uptake::Restart) if runs => "restart",
-        Some(Uptake::Reload) if runs => "reload-or-restart",
-        _ if runs => return Ok(()),
-        _ => "start",
+/// Whether a start is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    Not,
+    /// The clock's is ready at once, and what its last run heard is gone then.
+    UntilReady,
+}
+
+/// Starts services, or lets them take up what changed.
+fn start(
+    host: &Host,
+    services: &[&Service],
+    pending: &Pending,
+    waiting: Waiting,
+) -> Result<(), Stop> {
+    let units = units_of(services);
+    let running = systemctl::running(host, units.iter().copied())?;
+    let verb = |unit: &str| match pending.units.get(unit) {
+        _ if !running.contains(unit) => Some("start"),
+        Some(Uptake::Restart) => Some("restart"),
+        Some(Uptake::Reload) => Some("reload-or-restart"),
+        None => None,
     };
-    let mut arguments = vec![verb, unit];
-    if !keeps_time(service) {
-        // The clock's is ready at once, and what its last run heard is gone then.
-        arguments.insert(1, "--no-block");
+    for begun in ["start", "restart", "reload-or-restart"] {
+        let is_so = |unit: &&str| verb(unit) == Some(begun);
+        let units: Vec<&str> = units.iter().copied().filter(is_so).collect();
+        match waiting {
+            Waiting::Not => systemctl::begin(host, begun, &units)?,
+            Waiting::UntilReady => systemctl::finish(host, begun, &units)?,
+        }
     }
-    host.system.run(&Call::new("systemctl", arguments))?;
     Ok(())
 }
 
@@ -178,7 +178,6 @@ pub mod tests {
     fn nothing_is_started_by_a_clock_out_of_step() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
         let host = system.host(folder.path());
-        system.answer("ActiveState", 0, "inactive\n");
         system.answer("ConditionResult", 0, "ConditionTimestampMonotonic=0\n");
         let bundles = [
             role("etcd", "etcd.service"),
@@ -215,21 +214,46 @@ pub mod tests {
         start_all(&host, &mut narrator, &identity, &bundles, at_once).unwrap();
         let expected = [
             "systemctl start timesyncd.service",
-            "systemctl start --no-block etcd.service",
-            "systemctl start --no-block haproxy.service",
+            "systemctl start --no-block etcd.service haproxy.service",
         ];
         assert_eq!(starts(&system), expected);
     }
 
     #[test]
-    fn asks_systemd_for_the_state_in_one_word() {
+    fn systemd_is_reloaded_once_for_all_services_before_any_starts() {
         let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
-        system.answer(
-            "show --property=ActiveState --value etcd.service",
-            0,
-            "activating\n",
-        );
         let host = system.host(folder.path());
-        assert_eq!(active_state(&host, "etcd.service").unwrap(), "activating");
+        system.unit("etcd.service", "active");
+        system.unit("patroni.service", "active");
+        system.answer("is-enabled", 1, "disabled\nenabled\ndisabled\ndisabled\n");
+        let mut bundles = ["etcd", "patroni", "haproxy", "keepalived"]
+            .map(|name| role("etcd", &format!("{name}.service")));
+        let is_clock = |service: &Service| service.unit == "timesyncd.service";
+        for bundle in &mut bundles {
+            bundle
+                .assignment
+                .services
+                .retain(|service| !is_clock(service));
+        }
+        pending::add(&host, "etcd.service", Uptake::Restart).unwrap();
+        pending::add(&host, "haproxy.service", Uptake::Reload).unwrap();
+        let mut identity = example();
+        identity.valid_from = host.now().plus_days(-1);
+        identity.date = identity.valid_from;
+        identity.expires = host.now().plus_days(1);
+        let mut narrator = Narrator::new(&host);
+        start_all(&host, &mut narrator, &identity, &bundles, None).unwrap();
+        let told: Vec<String> = system
+            .take()
+            .into_iter()
+            .filter(|call| !call.contains(" show ") && !call.contains(" is-enabled "))
+            .collect();
+        let expected = [
+            "SYSTEMCTL_SKIP_SYSV=1 systemctl --no-reload --quiet enable etcd.service haproxy.service keepalived.service",
+            "systemctl daemon-reload",
+            "systemctl start --no-block haproxy.service keepalived.service",
+            "systemctl restart --no-block etcd.service",
+        ];
+        assert_eq!(told, expected);
     }
 }

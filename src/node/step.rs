@@ -9,6 +9,7 @@ use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::host::Host;
 use super::narrator::Narrator;
+use super::packages::Transaction;
 use super::stop::Stop;
 use crate::base::Epoch;
 use crate::seed::identity::Identity;
@@ -43,6 +44,8 @@ pub struct Context<'a> {
     pub identity: Option<Identity>,
     /// The unpacked bundles, once they are.
     pub bundles: Vec<RoleBundle>,
+    /// What installing would do, as the preflight of this run saw it.
+    pub simulated: Option<Transaction>,
     /// How long to wait for others; none: for ever.
     pub patience: Option<Duration>,
 }

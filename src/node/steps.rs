@@ -16,6 +16,7 @@ use super::repository;
 use super::services;
 use super::step::{Check, Context, Scope, Step};
 use super::stop::Stop;
+use super::systemctl;
 use super::twin;
 use super::units;
 
@@ -165,10 +166,11 @@ const PREFLIGHT: Step = Step {
             narrator,
             identity,
             bundles,
+            simulated,
             patience,
         } = context;
         if let Some(identity) = identity {
-            preflight::pass(host, narrator, identity, bundles, *patience)?;
+            *simulated = preflight::pass(host, narrator, identity, bundles, *patience)?;
         }
         Ok(Check::AlreadySo)
     },
@@ -302,12 +304,14 @@ const SERVICES: Step = Step {
     scope: Scope::Cluster,
     describe: |context| {
         let mut lines = vec![
-            "systemctl daemon-reload".to_owned(),
             "pgbundle-node clock   # nothing is started by a clock that is out of step".to_owned(),
         ];
-        for service in files::all_services(&context.bundles) {
-            lines.push(format!("systemctl enable {}", service.unit));
-            lines.push(format!("systemctl start --no-block {}", service.unit));
+        let services: Vec<_> = files::all_services(&context.bundles).collect();
+        let units = services::units_of(&services);
+        if !units.is_empty() {
+            lines.push(systemctl::enable_call(&units).to_string());
+            lines.push("systemctl daemon-reload".to_owned());
+            lines.push(systemctl::begin_call("start", &units).to_string());
         }
         Ok(lines)
     },
@@ -327,6 +331,7 @@ const SERVICES: Step = Step {
             identity,
             bundles,
             patience,
+            ..
         } = context;
         match identity {
             Some(identity) => services::start_all(host, narrator, identity, bundles, *patience),

@@ -10,7 +10,6 @@ use std::path::{Path, PathBuf};
 use super::durable::{self, Rights};
 use super::host::{Host, read_if_there};
 use super::stop::Stop;
-use super::system::Call;
 
 const MASK: &str = "/dev/null";
 const POLICY: &str = "/usr/sbin/policy-rc.d";
@@ -41,36 +40,6 @@ pub fn unmask(host: &Host, unit: &str) -> Result<(), Stop> {
     if is_masked(host, unit) {
         durable::remove(&path(host, unit))?;
     }
-    Ok(())
-}
-
-/// Masks units for good and stops those that run.
-pub fn silence(host: &Host, units: &[String]) -> Result<(), Stop> {
-    let loud: Vec<&String> = units.iter().filter(|unit| !is_masked(host, unit)).collect();
-    if loud.is_empty() {
-        return Ok(());
-    }
-    for unit in &loud {
-        mask(host, unit)?;
-    }
-    reload(host)?;
-    for unit in loud {
-        let active = host
-            .system
-            .ask(&Call::new("systemctl", ["is-active", "--quiet", unit]))?;
-        if active.succeeded() {
-            host.system
-                .run(&Call::new("systemctl", ["stop", unit]).within(super::packages::LONG))?;
-        }
-    }
-    Ok(())
-}
-
-/// `systemctl daemon-reload`.
-pub fn reload(host: &Host) -> Result<(), Stop> {
-    // It runs every generator: on a host that is starved that took more than a minute.
-    host.system
-        .run(&Call::new("systemctl", ["daemon-reload"]).within(super::packages::LONG))?;
     Ok(())
 }
 

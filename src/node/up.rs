@@ -54,6 +54,7 @@ pub fn context<'a>(host: &'a Host<'a>, patience: Option<Duration>) -> Context<'a
         narrator: Narrator::new(host),
         identity: None,
         bundles: Vec::new(),
+        simulated: None,
         patience,
     }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Plan, RoleComponents, with_major};
+use super::{Plan, RoleComponents};
 use crate::base::{Architecture, Role};
-use crate::profile::{Profile, Source};
+use crate::profile::Profile;
 use crate::spec::Spec;
 
 /// Why a profile cannot serve a spec.
@@ -23,6 +23,8 @@ pub enum Unservable {
     /// PostgreSQL's major version is not among the profile's.
     #[error("profile `{profile}` has no PostgreSQL {major}; it has {known}")]
     Major {
+        /// Why, where the profile says.
+        why: Option<String>,
         /// The profile.
         profile: String,
         /// What was asked for.
@@ -70,12 +72,16 @@ pub fn resolve(
             known: listed(&profile.architectures),
         });
     }
-    let postgres_major = spec.postgres.major.unwrap_or(profile.postgres_default);
-    if !profile.postgres_majors.contains(&postgres_major) {
+    let postgres_major = spec.postgres.major.unwrap_or(profile.postgres.default);
+    if !profile.postgres.majors.contains(&postgres_major) {
         faults.push(Unservable::Major {
             profile: profile.name.clone(),
             major: postgres_major,
-            known: listed(&profile.postgres_majors),
+            known: listed(&profile.postgres.majors),
+            why: profile
+                .postgres
+                .why_absent(postgres_major)
+                .map(str::to_owned),
         });
     }
     for base in &spec.bases {
@@ -88,15 +94,14 @@ pub fn resolve(
             });
         }
     }
-    let packages = packages(&spec, &profile, postgres_major, roles, &mut faults);
+    let profile = profile.filled(architecture.as_str(), postgres_major);
+    let packages = packages(&spec, &profile, roles, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
-    let fill = |source: Source| source.filled(architecture.as_str(), postgres_major);
-    let sources = profile.sources.into_iter().map(fill).collect();
     Ok(Plan {
         spec,
-        profile: Profile { sources, ..profile },
+        profile,
         architecture,
         postgres_major,
         packages,
@@ -106,7 +111,6 @@ pub fn resolve(
 fn packages(
     spec: &Spec,
     profile: &Profile,
-    major: u32,
     roles: &RoleComponents,
     faults: &mut Vec<Unservable>,
 ) -> BTreeMap<Role, Vec<String>> {
@@ -116,12 +120,7 @@ fn packages(
         let mut names = Vec::new();
         for name in roles.of(role, spec) {
             match profile.components.get(name) {
-                Some(component) => names.extend(
-                    component
-                        .packages
-                        .iter()
-                        .map(|package| with_major(package, major)),
-                ),
+                Some(component) => names.extend(component.packages.iter().cloned()),
                 None => faults.push(Unservable::Component {
                     profile: profile.name.clone(),
                     component: name.to_owned(),

@@ -1,11 +1,15 @@
 //! From a profile's text (and the profile it extends) to a [`Profile`].
 
+use std::collections::BTreeMap;
+
 use toml::Spanned;
 
-use super::{Base, Component, Profile, parse_source};
+use super::{Base, Component, Generation, Profile, Source, parse_postgres, parse_source};
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
+
+type Components = BTreeMap<String, Component>;
 
 /// The name of the profile that `text` extends, if it says so.
 ///
@@ -19,7 +23,8 @@ pub fn extends(text: &str) -> Option<String> {
 /// Parses a profile over the one it extends; all faults are returned together.
 ///
 /// What the text leaves out is the parent's. Components and paths are merged
-/// by name; lists are replaced whole.
+/// by name, sources by id (`without_sources` leaves some of them out); lists
+/// are replaced whole.
 pub fn parse(text: &str, parent: Option<&Profile>) -> Result<Profile, Vec<Fault>> {
     let document = Document::parse(text)?;
     let faults = Faults::default();
@@ -29,7 +34,7 @@ pub fn parse(text: &str, parent: Option<&Profile>) -> Result<Profile, Vec<Fault>
 
 fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     version(&root);
-    let _: Option<String> = root.value("extends");
+    let extends = root.value("extends");
     let name = root.required::<String>("name");
     let title = root.required::<String>("title");
     let family = read_family(&root, parent);
@@ -43,12 +48,15 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         root.faults()
             .add("a profile needs at least one architecture", None, "", None);
     }
-    let postgres = read_postgres(&root, parent);
-    let sources = replaced(
-        root.tables("source"),
-        |section| parse_source::read(section, family?),
-        parent.map(|parent| &parent.sources),
-    );
+    let postgres = parse_postgres::read(&root, parent.map(|parent| &parent.postgres));
+    let inherited_sources = inherited_sources(&root, parent);
+    let sources = root
+        .tables("source")
+        .into_iter()
+        .map(|section| parse_source::read(section, family?));
+    let sources = sources
+        .collect::<Option<Vec<_>>>()
+        .map(|sources| merged(inherited_sources, sources));
     let bases = replaced(
         root.tables("base"),
         read_base,
@@ -57,44 +65,40 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
     let mut components = parent
         .map(|parent| parent.components.clone())
         .unwrap_or_default();
-    for (name, section) in root.children("components") {
-        let merged = read_component(section, components.remove(&name));
-        components.insert(name, merged);
-    }
+    components.extend(read_components(&root, &components));
     let mut paths = parent
         .map(|parent| parent.paths.clone())
         .unwrap_or_default();
-    paths.extend(
-        root.texts("paths")
-            .into_iter()
-            .map(|(name, text)| (name, text.into_inner().0)),
+    paths.extend(read_paths(&root));
+    let generations = replaced(
+        root.tables("generation"),
+        |section| read_generation(section, &components),
+        Some(parent.map_or(&Vec::new(), |parent| &parent.generations)),
     );
-    let disturbing_units = inherited(
-        &root,
-        "disturbing_units",
-        Some(
-            parent
-                .map(|p| p.disturbing_units.clone())
-                .unwrap_or_default(),
-        ),
-    );
-    let limits = root.value("limits").unwrap_or_default();
+    let list = |key, of: fn(&Profile) -> &Vec<String>| {
+        let inherited = || parent.map(|parent| of(parent).clone());
+        root.value(key).or_else(inherited).unwrap_or_default()
+    };
+    let disturbing_units = list("disturbing_units", |parent| &parent.disturbing_units);
+    let disabled_modules = list("disabled_modules", |parent| &parent.disabled_modules);
+    let limits = list("limits", |parent| &parent.limits);
     root.finish();
 
-    let (postgres_majors, postgres_default) = postgres?;
     Some(Profile {
         name: name?.into_inner(),
+        extends,
         title: title?.into_inner(),
         family: family?,
         os: os?,
         architectures: architectures?,
-        postgres_majors,
-        postgres_default,
+        postgres: postgres?,
         sources: sources?,
         bases: bases?,
         components,
         paths,
-        disturbing_units: disturbing_units?,
+        disturbing_units,
+        disabled_modules,
+        generations: generations?,
         limits,
     })
 }
@@ -132,6 +136,33 @@ fn replaced<T: Clone>(
         Some(parent) if tables.is_empty() => Some(parent.clone()),
         _ => tables.into_iter().map(read).collect(),
     }
+}
+
+/// The parent's sources, but for those that the profile says it does without.
+fn inherited_sources(root: &Section<'_, '_>, parent: Option<&Profile>) -> Vec<Source> {
+    let mut sources = parent
+        .map(|parent| parent.sources.clone())
+        .unwrap_or_default();
+    for id in root.list::<String>("without_sources") {
+        let before = sources.len();
+        sources.retain(|source| source.id != *id.get_ref());
+        if sources.len() == before {
+            let message = format!("there is no source `{}` to do without", id.get_ref());
+            root.faults().add(message, Some(id.span()), "", None);
+        }
+    }
+    sources
+}
+
+/// The sources with those of the same id replaced, then the others.
+fn merged(mut all: Vec<Source>, sources: Vec<Source>) -> Vec<Source> {
+    for source in sources {
+        match all.iter_mut().find(|known| known.id == source.id) {
+            Some(known) => *known = source,
+            None => all.push(source),
+        }
+    }
+    all
 }
 
 impl FromText for Family {
@@ -185,31 +216,6 @@ fn read_os(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<OsRelease
     })
 }
 
-fn read_postgres(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<(Vec<u32>, u32)> {
-    let Some(section) = root.table("postgres") else {
-        if parent.is_none() {
-            root.faults()
-                .add("the profile lacks `[postgres]`", None, "", None);
-        }
-        return parent.map(|parent| (parent.postgres_majors.clone(), parent.postgres_default));
-    };
-    let majors = section.required::<Vec<u32>>("majors");
-    let default = section.required::<u32>("default");
-    section.finish();
-    let (majors, default) = (majors?, default?);
-    if !majors.get_ref().contains(default.get_ref()) {
-        root.faults().add(
-            "the default major is not one of `majors`",
-            Some(default.span()),
-            "",
-            None,
-        );
-    }
-    let mut sorted = majors.into_inner();
-    sorted.sort_unstable();
-    Some((sorted, default.into_inner()))
-}
-
 fn read_base(section: Section<'_, '_>) -> Option<Base> {
     let name = section.required::<String>("name");
     let file = section.required::<String>("file");
@@ -220,14 +226,51 @@ fn read_base(section: Section<'_, '_>) -> Option<Base> {
     })
 }
 
+/// The components that are named here, over those of the same name in `parent`.
+fn read_components(section: &Section<'_, '_>, parent: &Components) -> Components {
+    let read = |(name, section): (String, Section<'_, '_>)| {
+        let component = read_component(section, parent.get(&name).cloned());
+        (name, component)
+    };
+    section
+        .children("components")
+        .into_iter()
+        .map(read)
+        .collect()
+}
+
+fn read_paths(section: &Section<'_, '_>) -> BTreeMap<String, String> {
+    let paths = section.texts("paths").into_iter();
+    paths
+        .map(|(name, text)| (name, text.into_inner().0))
+        .collect()
+}
+
+fn read_generation(section: Section<'_, '_>, components: &Components) -> Option<Generation> {
+    let name = section.required::<String>("name");
+    let file = section.required::<String>("file");
+    let majors = section.required::<Vec<u32>>("majors");
+    let components = read_components(&section, components);
+    let paths = read_paths(&section);
+    section.finish();
+    Some(Generation {
+        name: name?.into_inner(),
+        file: file?.into_inner(),
+        majors: majors?.into_inner(),
+        components,
+        paths,
+    })
+}
+
 fn read_component(section: Section<'_, '_>, parent: Option<Component>) -> Component {
     let parent = parent.unwrap_or_default();
     let component = Component {
         packages: section.value("packages").unwrap_or(parent.packages),
-        dialect: section.value("dialect").unwrap_or(parent.dialect),
+        dialect: section.value("dialect").or(parent.dialect),
         unit: section.value("unit").unwrap_or(parent.unit),
         masked_units: section.value("masked_units").unwrap_or(parent.masked_units),
         user: section.value("user").unwrap_or(parent.user),
+        notifies: section.value("notifies").unwrap_or(parent.notifies),
     };
     section.finish();
     component

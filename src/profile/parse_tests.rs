@@ -119,3 +119,29 @@ fn a_profile_is_of_its_parents_family() {
     let faults = parse(&format!("{child}family = \"deb\"\n"), Some(&parent)).unwrap_err();
     assert!(faults[0].message.contains("of the family of the one"));
 }
+
+#[test]
+fn a_profile_adds_to_the_sources_that_it_extends_or_does_without_them() {
+    let parent = parse(RPM, None).unwrap();
+    let child = |more: &str| {
+        let text =
+            format!("version = 1\nextends = \"tiny-el\"\nname = \"own\"\ntitle = \"Own\"\n{more}");
+        parse(&text, Some(&parent))
+    };
+    let own = "[[source]]\nid = \"own\"\nkeys = [\"6341AB2753D78A78A7C27BB124C6A8A7F4A80EB5\"]\nmetadata = \"unsigned\"\n";
+    let ids = |more: &str| -> Vec<String> {
+        let profile = child(more).unwrap();
+        profile
+            .sources
+            .into_iter()
+            .map(|source| source.id)
+            .collect()
+    };
+    assert_eq!(ids(own), ["base", "pgdg", "own"]);
+    assert_eq!(
+        ids(&format!("without_sources = [\"base\"]\n{own}")),
+        ["pgdg", "own"]
+    );
+    let faults = child("without_sources = [\"bas\"]\n").unwrap_err();
+    assert_eq!(faults[0].message, "there is no source `bas` to do without");
+}

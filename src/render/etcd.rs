@@ -4,7 +4,7 @@ use minijinja::context;
 
 use super::draft::{Draft, access};
 use super::site::{Site, url};
-use super::{RenderError, places};
+use super::{RenderError, dialect, places};
 use crate::base::{Role, SchemaVersion};
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::bundle::start::{ETCD_START, EtcdMember, EtcdStart};
@@ -34,6 +34,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
             environment => ENVIRONMENT,
             node_program => site.path("node_program")?,
             program => site.path("etcd")?,
+            notifies => component.notifies,
         },
     )?;
     site.unit(draft, component, SERVICE, unit)?;
@@ -63,6 +64,7 @@ fn environment(site: &Site<'_>, data_directory: &str) -> Result<String, RenderEr
     site.fill(
         "etcd/etcd.env.j2",
         context! {
+            etcd => site.dialect::<dialect::Etcd>(SERVICE)?,
             name => site.node.name.as_str(),
             data_directory,
             token => site.cluster.etcd_token,

@@ -4,7 +4,7 @@ use minijinja::{Value, context};
 
 use super::draft::Draft;
 use super::site::{Site, socket};
-use super::{RenderError, places};
+use super::{RenderError, dialect, places};
 use crate::base::Role;
 use crate::bundle::assignment::{Health, Service, Uptake};
 
@@ -44,6 +44,8 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
             program => site.path("haproxy")?,
             configuration,
             secrets,
+            notifies => component.notifies,
+            haproxy => site.dialect::<dialect::Haproxy>(SERVICE)?,
         },
     )?;
     site.unit(draft, component, SERVICE, unit)?;
@@ -77,6 +79,7 @@ fn settings(site: &Site<'_>, secrets: &str) -> Result<String, RenderError> {
     site.fill(
         "proxy/haproxy.cfg.j2",
         context! {
+            haproxy => site.dialect::<dialect::Haproxy>(SERVICE)?,
             name => site.node.name.as_str(),
             user => site.component("haproxy")?.user.as_str(),
             admin_socket => site.path("haproxy_socket")?,

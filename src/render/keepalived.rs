@@ -2,9 +2,9 @@
 
 use minijinja::context;
 
-use super::RenderError;
 use super::draft::{Draft, access, owned};
 use super::site::Site;
+use super::{RenderError, dialect};
 use crate::base::Role;
 use crate::bundle::assignment::{Fact, FactFile, Health, Service, Uptake};
 use crate::spec::Vip;
@@ -34,6 +34,7 @@ pub fn render(site: &Site<'_>, vip: &Vip, draft: &mut Draft) -> Result<(), Rende
             cluster => site.cluster_name(),
             program => site.path("keepalived")?,
             configuration,
+            notifies => component.notifies,
         },
     )?;
     site.unit(draft, component, SERVICE, unit)?;
@@ -64,6 +65,7 @@ fn settings(site: &Site<'_>, vip: &Vip, interface: &str) -> Result<String, Rende
     site.fill(
         "proxy/keepalived.conf.j2",
         context! {
+            keepalived => site.dialect::<dialect::Keepalived>(SERVICE)?,
             name => site.node.name.as_str(),
             vip => vip.address.to_string(),
             node_program => site.path("node_program")?,

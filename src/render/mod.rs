@@ -21,6 +21,7 @@
 //!   needrestart away) are the same bytes in each of its assignments.
 
 mod clock;
+mod dialect;
 mod draft;
 mod etcd;
 mod haproxy;
@@ -87,6 +88,14 @@ pub enum RenderError {
         /// The profile.
         profile: String,
         /// The name that was asked for.
+        name: String,
+    },
+    /// The profile does not say which configuration a component understands.
+    #[error("profile `{profile}` has no `dialect` for its component `{name}`")]
+    NoDialect {
+        /// The profile.
+        profile: String,
+        /// The component.
         name: String,
     },
     /// A path that came out is none.

@@ -6,8 +6,8 @@ use minijinja::context;
 use serde::Serialize;
 
 use super::draft::{Draft, access};
-use super::site::{Site, socket};
-use super::{RenderError, places, postgres};
+use super::site::{Site, socket, url};
+use super::{RenderError, dialect, places, postgres};
 use crate::base::Role;
 use crate::bundle::assignment::{Health, Service, Uptake};
 use crate::plan::Plan;
@@ -151,7 +151,17 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     draft.file(&site.path("patronictl_profile")?, &[], profile)?;
     let program = site.fill(
         "postgres/patroni.py.j2",
-        context! { python => site.path("python")? },
+        context! {
+            patroni => site.dialect::<dialect::Patroni>(SERVICE)?,
+            python => site.path("python")?,
+            etcd => site
+                .addresses(Role::Etcd)
+                .map(|address| url(address, site.ports().etcd_client))
+                .collect::<Vec<_>>(),
+            ca => places::CA,
+            certificate => places::certificate("patroni"),
+            key => places::key("patroni"),
+        },
     )?;
     draft.program(&site.path("patronictl")?, &[], program.clone())?;
     draft.program(&site.path("patroni")?, &[SERVICE], program)?;
@@ -270,9 +280,10 @@ fn bootstrap(site: &Site<'_>) -> Result<Bootstrap, RenderError> {
         ),
         // Patroni uses neither with a method of one's own and with
         // postgresql.pg_hba, but `patroni --validate-config` asks for both.
-        initdb: postgres::initdb_arguments()
+        initdb: postgres::initdb_arguments(site.plan)
+            .iter()
             .map(|argument| argument.trim_start_matches('-').to_owned())
-            .to_vec(),
+            .collect(),
         pg_hba: pg_hba(site),
     })
 }

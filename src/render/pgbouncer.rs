@@ -4,7 +4,7 @@ use minijinja::context;
 
 use super::draft::Draft;
 use super::site::{Site, socket};
-use super::{RenderError, patroni, places, postgres};
+use super::{RenderError, dialect, patroni, places, postgres};
 use crate::bundle::assignment::{Health, Service, Uptake};
 
 /// The service's name in reports.
@@ -25,6 +25,7 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
             program => site.path("pgbouncer")?,
             configuration,
             runtime_directory => patroni::runtime_directory(site)?,
+            notifies => component.notifies,
         },
     )?;
     site.unit(draft, component, SERVICE, unit)?;
@@ -48,6 +49,7 @@ fn settings(site: &Site<'_>) -> Result<String, RenderError> {
     site.fill(
         "postgres/pgbouncer.ini.j2",
         context! {
+            pgbouncer => site.dialect::<dialect::Pgbouncer>(SERVICE)?,
             sql => postgres::POST_BOOTSTRAP,
             name => site.node.name.as_str(),
             user => site.component("pgbouncer")?.user.as_str(),

@@ -3,12 +3,13 @@
 
 use minijinja::context;
 
-use super::draft::{Draft, access, owned};
+use super::draft::{Draft, access};
 use super::etcd::json;
 use super::site::{Site, url};
 use super::{RenderError, patroni, places};
 use crate::base::{Role, SchemaVersion};
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
+use crate::plan::Plan;
 
 /// The SQL that Patroni runs once.
 pub const POST_BOOTSTRAP: &str = "/etc/pgbundle/post-bootstrap.sql";
@@ -21,10 +22,11 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     // Patroni and pg_basebackup remove, rename and make the data folder: its parent is theirs.
     draft.directory(&site.path("postgres_home")?, access(user, user, 0o755))?;
     draft.data(&data_directory, user, "PG_VERSION")?;
-    draft.early_file(
-        &site.path("createcluster")?,
-        site.fill("postgres/createcluster.conf.j2", context! {})?,
-    )?;
+    if let Some(path) = site.path_if_any("createcluster") {
+        let text = site.fill("postgres/createcluster.conf.j2", context! {})?;
+        draft.early_file(&path, text)?;
+    }
+    socket_folder(site, user, draft)?;
     draft.file(BOOTSTRAP, &[], bootstrap(site, &data_directory)?)?;
     let sql = site.fill("postgres/post-bootstrap.sql.j2", context! { user })?;
     draft.file(POST_BOOTSTRAP, &[], sql)?;
@@ -34,6 +36,18 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         .extend(component.masked_units.iter().cloned());
     draft.assignment.ports.push(site.ports().postgres);
     Ok(())
+}
+
+/// The socket's folder, where no unit can keep it for the next one.
+fn socket_folder(site: &Site<'_>, user: &str, draft: &mut Draft) -> Result<(), RenderError> {
+    if site.systemd()?.keeps_runtime_directory {
+        return Ok(());
+    }
+    let path = site.path("postgres_socket")?;
+    let folder = context! { path => path.as_str(), user, mode => "2775" };
+    let text = site.fill("common/tmpfiles.conf.j2", context! { folders => [folder] })?;
+    draft.file(&site.path("tmpfiles")?, &[], text)?;
+    draft.directory(&path, access(user, user, 0o2775))
 }
 
 fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderError> {
@@ -54,7 +68,7 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
         name: site.node.name.clone(),
         data_directory: data_directory.parse()?,
         initdb: format!("{}/initdb", site.path("postgres_bin")?).parse()?,
-        arguments: owned(&initdb_arguments()),
+        arguments: initdb_arguments(site.plan).into(),
         peers: peers.collect(),
         etcd: site
             .addresses(Role::Etcd)
@@ -68,15 +82,15 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
 
 /// How `initdb` makes the first node's data.
 ///
-/// C.UTF-8 is there without generating locales, and its order does not change
-/// with the C library. Patroni replaces pg_hba.conf before the first start.
-pub fn initdb_arguments() -> [&'static str; 6] {
+/// The profile's locale is there without generating any, and its order does not
+/// change with the C library. Patroni replaces pg_hba.conf before the first start.
+pub fn initdb_arguments(plan: &Plan) -> [String; 6] {
     [
-        "--username=postgres",
-        "--encoding=UTF8",
-        "--locale=C.UTF-8",
-        "--data-checksums",
-        "--auth-local=peer",
-        "--auth-host=scram-sha-256",
+        "--username=postgres".to_owned(),
+        "--encoding=UTF8".to_owned(),
+        format!("--locale={}", plan.profile.postgres.locale),
+        "--data-checksums".to_owned(),
+        "--auth-local=peer".to_owned(),
+        "--auth-host=scram-sha-256".to_owned(),
     ]
 }

@@ -1,7 +1,8 @@
 //! What keeps the system's own automatisms away from the cluster's services.
 //!
 //! needrestart and unattended-upgrades restart what they upgrade; for these
-//! services that is a failover, or the loss of a quorum.
+//! services that is a failover, or the loss of a quorum. Only some systems have
+//! them: what a profile has no path for is not written.
 
 use minijinja::context;
 
@@ -28,14 +29,14 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
     let mut packages: Vec<String> = site.plan.packages.values().flatten().cloned().collect();
     packages.sort();
     packages.dedup();
-    draft.early_file(
-        &site.path("needrestart")?,
-        site.fill("common/needrestart.conf.j2", context! { units })?,
-    )?;
-    draft.early_file(
-        &site.path("unattended_upgrades")?,
-        site.fill("common/unattended-upgrades.conf.j2", context! { packages })?,
-    )?;
+    if let Some(path) = site.path_if_any("needrestart") {
+        let text = site.fill("common/needrestart.conf.j2", context! { units })?;
+        draft.early_file(&path, text)?;
+    }
+    if let Some(path) = site.path_if_any("unattended_upgrades") {
+        let text = site.fill("common/unattended-upgrades.conf.j2", context! { packages })?;
+        draft.early_file(&path, text)?;
+    }
     draft
         .assignment
         .guarded_units

@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use minijinja::Value;
+use minijinja::{Value, context};
 
+use super::dialect::Systemd;
 use super::draft::Draft;
 use super::{Cluster, RenderError, templates};
 use crate::base::Role;
 use crate::plan::Plan;
-use crate::profile::Component;
+use crate::profile::{Component, Dialect};
 use crate::spec::{Node, Ports};
 
 /// A node of a plan.
@@ -57,9 +58,30 @@ impl<'a> Site<'a> {
         profile_path(self.plan, name)
     }
 
+    /// A path that not every system has, with the major version put in.
+    pub fn path_if_any(&self, name: &str) -> Option<String> {
+        optional_path(self.plan, name)
+    }
+
     /// What the profile says of a component.
     pub fn component(&self, name: &str) -> Result<&'a Component, RenderError> {
         component(self.plan, name)
+    }
+
+    /// What is known of a component's dialect.
+    pub fn dialect<T: for<'d> From<&'d Dialect>>(&self, name: &str) -> Result<T, RenderError> {
+        match &self.component(name)?.dialect {
+            Some(dialect) => Ok(T::from(dialect)),
+            None => Err(RenderError::NoDialect {
+                profile: self.plan.profile.name.clone(),
+                name: name.to_owned(),
+            }),
+        }
+    }
+
+    /// What the host's systemd understands.
+    pub fn systemd(&self) -> Result<Systemd, RenderError> {
+        self.dialect("systemd")
     }
 
     /// The packages of components, with the major version put in, sorted.
@@ -73,9 +95,9 @@ impl<'a> Site<'a> {
         Ok(packages)
     }
 
-    /// Fills a template.
+    /// Fills a template; `systemd` is known in all of them.
     pub fn fill(&self, template: &str, values: Value) -> Result<String, RenderError> {
-        templates::fill(template, values)
+        templates::fill(template, context! { systemd => self.systemd()?, ..values })
     }
 
     /// Adds a component's unit in place of the package's.
@@ -98,13 +120,16 @@ impl<'a> Site<'a> {
 
 /// A path of the profile, with the major version put in.
 pub fn profile_path(plan: &Plan, name: &str) -> Result<String, RenderError> {
-    match plan.profile.paths.get(name) {
-        Some(path) => Ok(plan.with_major(path)),
-        None => Err(RenderError::NoPath {
-            profile: plan.profile.name.clone(),
-            name: name.to_owned(),
-        }),
-    }
+    optional_path(plan, name).ok_or_else(|| RenderError::NoPath {
+        profile: plan.profile.name.clone(),
+        name: name.to_owned(),
+    })
+}
+
+/// A path that not every system has, with the major version put in.
+fn optional_path(plan: &Plan, name: &str) -> Option<String> {
+    let path = plan.profile.paths.get(name)?;
+    Some(plan.with_major(path))
 }
 
 /// What the profile says of a component.

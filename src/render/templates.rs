@@ -14,7 +14,9 @@ macro_rules! templates {
 const TEMPLATES: &[(&str, &str)] = templates![
     "common/clock.service.j2",
     "common/needrestart.conf.j2",
+    "common/service.conf.j2",
     "common/start.conf.j2",
+    "common/tmpfiles.conf.j2",
     "common/timesyncd.conf.j2",
     "common/unattended-upgrades.conf.j2",
     "etcd/etcd.env.j2",

@@ -11,11 +11,13 @@ use sequoia_openpgp::Cert;
 use sequoia_openpgp::cert::raw::RawCertParser;
 use sequoia_openpgp::parse::Parse;
 
-/// Where distributions keep their archives' certificates.
-pub const FOLDERS: [&str; 3] = [
+/// Where distributions keep the certificates of archives, their own and others'.
+pub const FOLDERS: [&str; 5] = [
     "/usr/share/keyrings",
     "/etc/apt/trusted.gpg.d",
     "/etc/apt/keyrings",
+    "/etc/pki/rpm-gpg",
+    "/usr/share/distribution-gpg-keys",
 ];
 
 /// Pinned certificates that were found.
@@ -37,8 +39,10 @@ pub struct NoKey {
 }
 
 impl Keyring {
-    /// Looks for `fingerprints` in `folders`, in that order, in files named
-    /// `*.gpg`, `*.asc` and `*.pgp`. Several copies of a certificate are merged.
+    /// Looks for `fingerprints` in `folders`, in that order, and in the folders
+    /// within them (distribution-gpg-keys has one for each distribution): in
+    /// files named `*.gpg`, `*.asc` and `*.pgp`, and in those that are named as
+    /// rpm's keys are (`RPM-GPG-KEY-*`). Several copies of a certificate are merged.
     pub fn find(folders: &[PathBuf], fingerprints: &[String]) -> Self {
         let mut keyring = Self {
             certs: Vec::new(),
@@ -91,10 +95,12 @@ impl Keyring {
 }
 
 fn keyring_files(folder: &Path) -> Vec<Vec<u8>> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries
-        .map(|entry| entry.path())
-        .filter(|p| is_keyring(p))
+    let mut paths: Vec<_> = entries(folder)
+        .flat_map(|path| match path.is_dir() {
+            true => entries(&path).collect(),
+            false => vec![path],
+        })
+        .filter(|path| is_keyring(path))
         .collect();
     paths.sort();
     paths
@@ -103,7 +109,47 @@ fn keyring_files(folder: &Path) -> Vec<Vec<u8>> {
         .collect()
 }
 
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
 fn is_keyring(path: &Path) -> bool {
-    path.extension()
-        .is_some_and(|suffix| suffix == "gpg" || suffix == "asc" || suffix == "pgp")
+    let suffix = path.extension().unwrap_or_default();
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    suffix == "gpg" || suffix == "asc" || suffix == "pgp" || name.contains("RPM-GPG-KEY")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use sequoia_openpgp::serialize::SerializeInto;
+
+    use super::*;
+    use crate::repo::signing;
+
+    #[test]
+    fn finds_keys_where_rpms_distributions_keep_them() {
+        let key = || signing::key(SystemTime::UNIX_EPOCH, None);
+        let (here, within, elsewhere) = (key(), key(), key());
+        let root = tempfile::tempdir().unwrap();
+        let armored = |cert: &Cert| cert.armored().to_vec().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        write("PGDG-RPM-GPG-KEY-RHEL7", &armored(&here));
+        let two = [armored(&elsewhere), armored(&within)].concat();
+        write("centos/RPM-GPG-KEY-CentOS-7", &two);
+        write("README", &armored(&elsewhere));
+        let pinned = [&here, &within].map(|cert| cert.fingerprint().to_hex());
+        let keyring = Keyring::find(&[root.path().to_owned()], &pinned);
+        assert_eq!(keyring.pinned(&pinned).unwrap().len(), 2);
+        let other = [elsewhere.fingerprint().to_hex()];
+        let why = Keyring::find(&[root.path().join("centos/deep")], &other);
+        let why = why.pinned(&other).unwrap_err().to_string();
+        assert!(why.contains("no certificate for"), "{why}");
+    }
 }

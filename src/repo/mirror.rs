@@ -2,11 +2,11 @@
 //! serves it rightly. Any mirror will do: what it serves is checked.
 
 use super::deb::apt_sources::AptSource;
-use super::deb::index::{IndexError, Reading, VerifiedIndex};
+use super::index::{IndexError, Reading};
 use super::keyring::{Keyring, NoKey};
 use super::transport::Transport;
 use crate::base::{Architecture, Epoch};
-use crate::profile::{Repository, Source};
+use crate::profile::Source;
 use crate::store::place::without_password;
 
 /// Where to look for mirrors, in this order.
@@ -18,11 +18,24 @@ pub struct Mirrors {
     pub machine: Vec<AptSource>,
 }
 
+/// What any source is read with, whichever mirror it comes from.
+#[derive(Clone, Copy)]
+pub struct ReadBy<'r> {
+    /// Where files come from.
+    pub transport: &'r dyn Transport,
+    /// The certificates that are at hand.
+    pub keyring: &'r Keyring,
+    /// The architecture.
+    pub architecture: &'r Architecture,
+    /// When keys and validity are judged.
+    pub at: Epoch,
+}
+
 /// What a source has, read from one mirror.
 #[derive(Debug)]
-pub struct ReadSource {
-    /// Its suites.
-    pub indexes: Vec<VerifiedIndex>,
+pub struct ReadSource<I> {
+    /// What its index says.
+    pub index: I,
     /// The mirrors before that one, and why each was passed over.
     pub passed_over: Vec<(String, IndexError)>,
 }
@@ -37,6 +50,12 @@ pub enum SourceError {
         source_id: String,
         /// Which key is missing, and where it was looked for.
         source: NoKey,
+    },
+    /// The source is not one for the profile's packages.
+    #[error("source `{source_id}` is a repository of another family than the profile's packages")]
+    OtherFamily {
+        /// The source.
+        source_id: String,
     },
     /// No mirror.
     #[error("source `{source_id}` cannot be read from any mirror:{}", list(.tried))]
@@ -83,17 +102,16 @@ impl Mirrors {
         candidates
     }
 
-    /// Reads a source from the first mirror whose suites are all in order.
-    pub fn read(
+    /// Reads a source by `read` from the first mirror that serves it rightly.
+    pub fn read<I>(
         &self,
         source: &Source,
-        transport: &dyn Transport,
-        keyring: &Keyring,
-        architecture: &Architecture,
-        at: Epoch,
-    ) -> Result<ReadSource, SourceError> {
+        by: &ReadBy<'_>,
+        read: impl Fn(&Reading<'_>) -> Result<I, IndexError>,
+    ) -> Result<ReadSource<I>, SourceError> {
         let source_id = || source.id.clone();
-        let certs = keyring
+        let certs = by
+            .keyring
             .pinned(&source.keys)
             .map_err(|source| SourceError::NoKey {
                 source_id: source_id(),
@@ -102,23 +120,16 @@ impl Mirrors {
         let mut tried: Vec<(String, IndexError)> = Vec::new();
         for mirror in self.candidates(source) {
             let reading = Reading {
-                transport,
+                transport: by.transport,
                 mirror: &mirror,
                 certs: &certs,
-                at,
-                architecture,
+                at: by.at,
+                architecture: by.architecture,
             };
-            let read = match &source.kind {
-                Repository::Apt(archive) => reading.source(&source.id, archive),
-                Repository::RpmMd(_) => Err(IndexError::Unlisted {
-                    suite: source.id.clone(),
-                    path: "repodata/primary.xml".to_owned(),
-                }),
-            };
-            match read {
-                Ok(indexes) => {
+            match read(&reading) {
+                Ok(index) => {
                     return Ok(ReadSource {
-                        indexes,
+                        index,
                         passed_over: tried,
                     });
                 }

@@ -57,6 +57,7 @@
 
 pub mod base;
 pub mod deb;
+pub mod index;
 pub mod keyring;
 pub mod mirror;
 pub mod model;

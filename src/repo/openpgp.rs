@@ -8,19 +8,21 @@
 //! against another version is open to everyone.
 //!
 //! The policy is sequoia's standard one, judged at a moment that is handed in.
+//! It is loosened in two ways for keys that a profile calls legacy, and for
+//! these alone: CentOS 7 was made when both were usual, and is still signed so.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
-use sequoia_openpgp::packet::Signature;
+use sequoia_openpgp::packet::{Packet, Signature, Tag};
 use sequoia_openpgp::parse::Parse;
 use sequoia_openpgp::parse::stream::{
-    GoodChecksum, MessageLayer, MessageStructure, VerificationError, VerificationHelper,
-    VerifierBuilder,
+    DetachedVerifierBuilder, GoodChecksum, MessageLayer, MessageStructure, VerificationError,
+    VerificationHelper, VerifierBuilder,
 };
-use sequoia_openpgp::policy::StandardPolicy;
-use sequoia_openpgp::types::RevocationStatus;
-use sequoia_openpgp::{Cert, KeyHandle};
+use sequoia_openpgp::policy::{HashAlgoSecurity, StandardPolicy};
+use sequoia_openpgp::types::{HashAlgorithm, RevocationStatus};
+use sequoia_openpgp::{Cert, KeyHandle, PacketPile};
 
 use crate::base::Epoch;
 
@@ -31,6 +33,25 @@ pub struct Signed {
     pub text: String,
     /// Full fingerprint of the primary key whose signature was accepted.
     pub key: String,
+}
+
+/// Who may sign.
+#[derive(Clone, Copy, Debug)]
+pub struct Trust<'c> {
+    /// The certificates; a signature of any of them suffices.
+    pub certs: &'c [Cert],
+    /// Fingerprints of those that are judged by the rules of CentOS 7's time.
+    pub legacy: &'c [String],
+}
+
+/// What a signature's key is asked besides having been good when it signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Not to have expired since: an index is made again every few days.
+    StillAlive,
+    /// Nothing but not to have been revoked: a package is signed once, and
+    /// installed for years.
+    AliveWhenSigned,
 }
 
 /// The signature is not accepted.
@@ -60,13 +81,12 @@ pub fn verify(message: &[u8], pinned: &[Cert], at: Epoch) -> Result<Signed, Sign
     let time = moment(at.plus_days(DAYS_UNTIL_SIGNED));
     let policy = StandardPolicy::at(time);
     let helper = Pinned {
-        certs: pinned,
+        certs: pinned.to_vec(),
         policy: &policy,
         time,
+        lifetime: Lifetime::StillAlive,
         key: None,
     };
-    let refuse =
-        |error: sequoia_openpgp::anyhow::Error| SignatureError::NotGood(format!("{error:#}"));
     let mut verifier = VerifierBuilder::from_bytes(message)
         .and_then(|builder| builder.with_policy(&policy, time, helper))
         .map_err(refuse)?;
@@ -77,6 +97,69 @@ pub fn verify(message: &[u8], pinned: &[Cert], at: Epoch) -> Result<Signed, Sign
     let key = verifier.into_helper().key.ok_or(SignatureError::Unsigned)?;
     let text = String::from_utf8(text).map_err(|_| SignatureError::NotText)?;
     Ok(Signed { text, key })
+}
+
+/// Checks a detached signature, armored or not, of what `signed` yields; the
+/// full fingerprint of the primary key that signed.
+pub fn verify_detached(
+    signed: impl Read + Send + Sync,
+    signature: &[u8],
+    trust: Trust<'_>,
+    at: Epoch,
+    lifetime: Lifetime,
+) -> Result<String, SignatureError> {
+    let time = moment(at.plus_days(DAYS_UNTIL_SIGNED));
+    let (policy, certs) = judged(signature, trust, time)?;
+    let helper = Pinned {
+        certs,
+        policy: &policy,
+        time,
+        lifetime,
+        key: None,
+    };
+    let mut verifier = DetachedVerifierBuilder::from_bytes(signature)
+        .and_then(|builder| builder.with_policy(&policy, time, helper))
+        .map_err(refuse)?;
+    verifier.verify_reader(signed).map_err(refuse)?;
+    verifier.into_helper().key.ok_or(SignatureError::Unsigned)
+}
+
+/// By which rules a signature is judged, and the certificates to which they
+/// apply: the loosened ones only where no other certificate can have made it.
+fn judged<'p>(
+    signature: &[u8],
+    trust: Trust<'_>,
+    time: SystemTime,
+) -> Result<(StandardPolicy<'p>, Vec<Cert>), SignatureError> {
+    let packets = PacketPile::from_bytes(signature).map_err(refuse)?;
+    let mut issuers = Vec::new();
+    for packet in packets.children() {
+        match packet {
+            Packet::Signature(signature) => issuers.extend(signature.get_issuers()),
+            _ => return Err(SignatureError::Unsigned),
+        }
+    }
+    let is_legacy = |cert: &&Cert| trust.legacy.contains(&cert.fingerprint().to_hex());
+    let has_signed = |cert: &&Cert| {
+        let mut handles = cert.keys().map(|key| key.key().key_handle());
+        handles.any(|handle| issuers.iter().any(|issuer| issuer.aliases(&handle)))
+    };
+    let (legacy, strict): (Vec<&Cert>, Vec<&Cert>) = trust.certs.iter().partition(is_legacy);
+    let mut policy = StandardPolicy::at(time);
+    if strict.iter().any(has_signed) || !legacy.iter().any(has_signed) {
+        return Ok((policy, strict.into_iter().cloned().collect()));
+    }
+    policy.accept_packet_tag_version(Tag::Signature, 3);
+    // What binds a key to its owner, not what was signed with it.
+    policy.accept_hash_property(
+        HashAlgorithm::SHA1,
+        HashAlgoSecurity::SecondPreImageResistance,
+    );
+    Ok((policy, legacy.into_iter().cloned().collect()))
+}
+
+fn refuse(error: sequoia_openpgp::anyhow::Error) -> SignatureError {
+    SignatureError::NotGood(format!("{error:#}"))
 }
 
 /// The text of a message, of whose signature nothing is known.
@@ -97,23 +180,29 @@ fn moment(at: Epoch) -> SystemTime {
 }
 
 struct Pinned<'c> {
-    certs: &'c [Cert],
+    certs: Vec<Cert>,
     policy: &'c StandardPolicy<'c>,
     time: SystemTime,
+    lifetime: Lifetime,
     key: Option<String>,
 }
 
 impl Pinned<'_> {
-    // Sequoia judges a key at the moment of the signature. An index is also
-    // refused once its key has expired or was revoked, as apt does.
+    // Sequoia judges a key at the moment of the signature. What was revoked
+    // since never counts, and an index is refused once its key has expired, as
+    // apt does.
     fn still_signs(&self, good: &GoodChecksum<'_>) -> bool {
         let Ok(cert) = good.ka.cert().with_policy(self.policy, self.time) else {
             return false;
         };
         let is_revoked = matches!(cert.revocation_status(), RevocationStatus::Revoked(_));
-        let mut keys = cert.keys().alive().revoked(false).for_signing();
+        let mut keys = cert.keys().revoked(false).for_signing();
         let signer = good.ka.key().fingerprint();
-        !is_revoked && keys.any(|key| key.key().fingerprint() == signer)
+        let is_old_enough = self.lifetime == Lifetime::AliveWhenSigned;
+        !is_revoked
+            && keys.any(|key| {
+                key.key().fingerprint() == signer && (is_old_enough || key.alive().is_ok())
+            })
     }
 }
 
@@ -130,7 +219,7 @@ fn unpinned(signature: &Signature) -> String {
 
 impl VerificationHelper for Pinned<'_> {
     fn get_certs(&mut self, _: &[KeyHandle]) -> sequoia_openpgp::Result<Vec<Cert>> {
-        Ok(self.certs.to_vec())
+        Ok(self.certs.clone())
     }
 
     fn check(&mut self, structure: MessageStructure<'_>) -> sequoia_openpgp::Result<()> {

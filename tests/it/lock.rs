@@ -17,7 +17,7 @@ use pgbundle::lock::{Lock, indexes, pin, text};
 use pgbundle::plan::Plan;
 use pgbundle::profile::{AptArchive, Profile, Repository, Source};
 use pgbundle::repo::BaseList;
-use pgbundle::repo::deb::index::VerifiedIndex;
+use pgbundle::repo::index::Indexes;
 use pgbundle::repo::mirror::Mirrors;
 use pgbundle::repo::transport::Folder;
 use pgbundle::spec;
@@ -63,7 +63,7 @@ impl MachineMirror {
         Ok(Self { folder, at })
     }
 
-    pub fn read(&self, profile: &Profile) -> Vec<VerifiedIndex> {
+    pub fn read(&self, profile: &Profile) -> Indexes {
         let url = |id: &str| format!("file:{}", self.folder.path().join(id).display());
         let explicit = profile
             .sources
@@ -87,8 +87,8 @@ impl MachineMirror {
 }
 
 /// The package indexes as texts.
-pub fn texts(indexes: &[VerifiedIndex]) -> Vec<&str> {
-    let texts = indexes.iter().flat_map(|index| &index.packages);
+pub fn texts(indexes: &Indexes) -> Vec<&str> {
+    let texts = indexes.texts().into_iter();
     texts.map(|text| text.bytes().as_str()).collect()
 }
 
@@ -163,6 +163,7 @@ pub fn profile() -> Profile {
     };
     Profile {
         name: "debian12".to_owned(),
+        extends: None,
         title: String::new(),
         family: Family::Deb,
         os: OsRelease {
@@ -170,8 +171,12 @@ pub fn profile() -> Profile {
             version: "12".to_owned(),
         },
         architectures: vec![amd64()],
-        postgres_majors: vec![15],
-        postgres_default: 15,
+        postgres: pgbundle::profile::Postgres {
+            majors: vec![15],
+            default: 15,
+            absent: Default::default(),
+            locale: "C.UTF-8".to_owned(),
+        },
         sources: table["source"]
             .as_array()
             .unwrap()
@@ -182,6 +187,8 @@ pub fn profile() -> Profile {
         components: BTreeMap::new(),
         paths: BTreeMap::new(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }

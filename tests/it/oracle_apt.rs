@@ -19,22 +19,22 @@ use std::time::{Duration, Instant};
 
 use pgbundle::base::Role;
 use pgbundle::lock::pin::PinError;
-use pgbundle::lock::pin::close::{self, Pinned};
+use pgbundle::lock::pin::deb::close::{self, Pinned};
 use pgbundle::plan::Plan;
 use pgbundle::repo::BaseList;
-use pgbundle::repo::deb::index::VerifiedIndex;
+
 use pgbundle::repo::deb::lower::{Lowered, Siblings, lower};
 use pgbundle::repo::deb::package::{Package, PackageSet};
+use pgbundle::repo::index::Indexes;
 
 use crate::chance::{self, Chance};
+use crate::judge::{Choice, difference};
 use crate::lock::{MachineMirror, ROOTS, bases, plan, profile, say, texts};
 use apt::{Apt, Simulation};
-use judge::{Choice, difference};
 
 mod apt;
-mod draw;
+pub mod draw;
 mod host;
-mod judge;
 
 /// What all sets are judged by.
 struct Bench<'i> {
@@ -68,7 +68,7 @@ struct Judged {
 }
 
 /// The machine's indexes; a machine of a build has them, or the test fails.
-fn indexes() -> Option<Vec<VerifiedIndex>> {
+fn indexes() -> Option<Indexes> {
     let profile = profile();
     match MachineMirror::new(&profile) {
         Ok(mirror) => Some(mirror.read(&profile)),
@@ -194,7 +194,7 @@ impl<'i> Bench<'i> {
         let theirs = theirs.installs.iter();
         let theirs = theirs.map(|(name, version)| (name.as_str(), version.as_str()));
         let theirs = choice(&lowered, theirs.collect())?;
-        let found = difference(&lowered, &ours, &theirs);
+        let found = difference(&lowered.model, "apt", &ours, &theirs);
         *lines = found.alternatives;
         if !found.only_ours.is_empty() || !found.only_theirs.is_empty() {
             let (ours, theirs) = (found.only_ours, found.only_theirs);

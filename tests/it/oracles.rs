@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::render::GOLDEN;
 use crate::support::source;
 
 /// Runs a program; `None`, and a line that says so, where it is not installed.
@@ -33,9 +34,13 @@ fn accepted(output: &Output) {
     );
 }
 
-fn golden(path: &str) -> String {
-    let path = source("tests/golden/three-node/db-1").join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+/// A file of the first node in the tree of every profile: what an old dialect
+/// says the programs of this machine, which are later, must take, too.
+fn golden(path: &str) -> [String; GOLDEN.len()] {
+    GOLDEN.map(|(_, folder)| {
+        let path = source(folder).join("db-1").join(path);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    })
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> String {
@@ -54,15 +59,14 @@ fn certificate() -> String {
 fn haproxy_accepts_its_settings() {
     let folder = tempfile::tempdir().unwrap();
     let ca = write(folder.path(), "ca.pem", &certificate());
-    let settings = golden("etc/haproxy/haproxy.cfg").replace("/etc/pgbundle/ca.pem", &ca);
-    let settings = write(folder.path(), "haproxy.cfg", &settings);
-    let secrets = write(
-        folder.path(),
-        "secrets.cfg",
-        &golden("etc/haproxy/secrets.cfg"),
-    );
-    if let Some(output) = judge("haproxy", &["-c", "-f", &settings, "-f", &secrets]) {
-        accepted(&output);
+    let secrets = golden("etc/haproxy/secrets.cfg");
+    for (settings, secrets) in golden("etc/haproxy/haproxy.cfg").iter().zip(&secrets) {
+        let settings = settings.replace("/etc/pgbundle/ca.pem", &ca);
+        let settings = write(folder.path(), "haproxy.cfg", &settings);
+        let secrets = write(folder.path(), "secrets.cfg", secrets);
+        if let Some(output) = judge("haproxy", &["-c", "-f", &settings, "-f", &secrets]) {
+            accepted(&output);
+        }
     }
 }
 
@@ -70,20 +74,22 @@ fn haproxy_accepts_its_settings() {
 fn keepalived_accepts_its_settings() {
     let folder = tempfile::tempdir().unwrap();
     let interface = write(folder.path(), "interface.conf", "interface eth0\n");
-    let settings = golden("etc/keepalived/keepalived.conf")
-        .replace("/etc/keepalived/interface.conf", &interface)
-        .replace("/usr/local/sbin/pgbundle-node", "/bin/true");
-    let settings = write(folder.path(), "keepalived.conf", &settings);
-    let Some(output) = judge("keepalived", &["-t", "-f", &settings]) else {
-        return;
-    };
-    // The interface of the example is none of this machine's: nothing else may be wrong.
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let faults: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.contains("eth0") && !line.trim().is_empty())
-        .collect();
-    assert!(faults.is_empty(), "{faults:#?}");
+    for settings in golden("etc/keepalived/keepalived.conf") {
+        let settings = settings
+            .replace("/etc/keepalived/interface.conf", &interface)
+            .replace("/usr/local/sbin/pgbundle-node", "/bin/true");
+        let settings = write(folder.path(), "keepalived.conf", &settings);
+        let Some(output) = judge("keepalived", &["-t", "-f", &settings]) else {
+            return;
+        };
+        // The interface of the example is none of this machine's: nothing else may be wrong.
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let faults: Vec<&str> = said
+            .lines()
+            .filter(|line| !line.contains("eth0") && !line.trim().is_empty())
+            .collect();
+        assert!(faults.is_empty(), "{faults:#?}");
+    }
 }
 
 #[test]
@@ -112,8 +118,13 @@ fn pyyaml_reads_back_what_was_meant() {
 #[test]
 fn systemd_knows_every_directive_of_the_units() {
     let folder = tempfile::tempdir().unwrap();
-    for unit in ["etcd", "patroni", "pgbouncer", "haproxy", "keepalived"] {
-        let text: String = golden(&format!("etc/systemd/system/{unit}.service"))
+    let services = ["etcd", "patroni", "pgbouncer", "haproxy", "keepalived"];
+    let units = services.map(|unit| (unit, golden(&format!("etc/systemd/system/{unit}.service"))));
+    let each = units
+        .into_iter()
+        .flat_map(|(unit, texts)| texts.map(|text| (unit, text)));
+    for (unit, text) in each {
+        let text: String = text
             .lines()
             .filter(|line| !line.starts_with("Documentation="))
             .map(|line| format!("{}\n", executable_here(line)))

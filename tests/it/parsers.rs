@@ -18,11 +18,15 @@ mod holds;
 /// A reader, what must hold of it, and the folders with examples for it.
 type Reader = (&'static str, fn(&[u8]) -> bool, &'static [&'static str]);
 
-const READERS: [Reader; 12] = [
+const READERS: [Reader; 17] = [
     ("in_release", holds::in_release::holds, &[]),
     ("packages", holds::packages::holds, &["profiles/bases"]),
     ("closure", holds::closure::holds, &[]),
     ("unpack", holds::unpack::holds, &[]),
+    ("repomd", holds::repomd::holds, &[]),
+    ("primary", holds::primary::holds, &[]),
+    ("modules", holds::modules::holds, &[]),
+    ("requirement", holds::requirement::holds, &[]),
     (
         "spec",
         holds::spec::holds,
@@ -35,6 +39,7 @@ const READERS: [Reader; 12] = [
     ("identity", holds::identity::holds, &[]),
     ("untar", holds::untar::holds, &[]),
     ("http", holds::http::holds, &[]),
+    ("rpm_file", holds::rpm_file::holds, &[]),
 ];
 
 fn examples((name, _, folders): &Reader) -> Vec<(String, Vec<u8>)> {

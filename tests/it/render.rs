@@ -9,6 +9,7 @@ use pgbundle::base::Role;
 use pgbundle::bundle::assignment::{Assignment, Stage};
 use pgbundle::library::Library;
 use pgbundle::plan::{self, Plan, RoleComponents};
+use pgbundle::profile::Profile;
 use pgbundle::render::{
     self, Cluster, EtcdSecrets, KeyPair, NodeSecretsInput, PostgresSecrets, ProxySecrets,
 };
@@ -45,10 +46,18 @@ fn secrets() -> NodeSecretsInput<'static> {
 }
 
 pub fn plan_of(spec_text: &str) -> Plan {
+    plan_on(spec_text, built_in("debian12"))
+}
+
+/// A profile that the program carries.
+pub fn built_in(name: &str) -> Profile {
+    Library::new(Vec::new())
+        .profile(name)
+        .expect("the built-in profile is right")
+}
+
+pub fn plan_on(spec_text: &str, profile: Profile) -> Plan {
     let spec = spec::parse(spec_text).expect("the example is right");
-    let profile = Library::new(Vec::new())
-        .profile("debian12")
-        .expect("the built-in profile is right");
     let texts: BTreeMap<Role, String> = Role::ALL
         .into_iter()
         .map(|role| (role, read_source(&format!("bundles/{role}/role.toml"))))
@@ -58,8 +67,22 @@ pub fn plan_of(spec_text: &str) -> Plan {
 }
 
 fn example() -> Plan {
-    plan_of(&read_source("clusters/three-node.toml"))
+    example_on("debian12")
 }
+
+/// The example as `profile` makes it, whichever the spec itself names.
+pub fn example_on(profile: &str) -> Plan {
+    plan_on(&read_source("clusters/three-node.toml"), built_in(profile))
+}
+
+/// The golden trees: a profile, and the folder with a tree for each node.
+pub const GOLDEN: [(&str, &str); 5] = [
+    ("debian12", "tests/golden/three-node"),
+    ("centos7", "tests/golden/three-node-centos7"),
+    ("centos7-vmware", "tests/golden/three-node-centos7-vmware"),
+    ("el8", "tests/golden/three-node-el8"),
+    ("el9", "tests/golden/three-node-el9"),
+];
 
 fn rendered(plan: &Plan, node: &Node) -> Vec<render::Rendered> {
     node.roles
@@ -69,7 +92,7 @@ fn rendered(plan: &Plan, node: &Node) -> Vec<render::Rendered> {
 }
 
 /// Everything of a node, by path below its golden folder.
-fn tree(plan: &Plan, node: &Node) -> BTreeMap<String, Vec<u8>> {
+pub fn tree(plan: &Plan, node: &Node) -> BTreeMap<String, Vec<u8>> {
     let mut tree = BTreeMap::new();
     for role in rendered(plan, node) {
         let name = format!("assignment-{}.json", role.assignment.role);
@@ -90,7 +113,7 @@ fn tree(plan: &Plan, node: &Node) -> BTreeMap<String, Vec<u8>> {
     tree
 }
 
-fn files_below(folder: &Path) -> Vec<PathBuf> {
+pub fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten() {
         let path = entry.expect("the folder can be read").path();
@@ -155,16 +178,18 @@ fn compare(folder: &Path, tree: &BTreeMap<String, Vec<u8>>) -> String {
 
 #[test]
 fn three_nodes_are_rendered_as_in_the_golden_trees() {
-    let plan = example();
     let write_anew = std::env::var_os("PGBUNDLE_GOLDEN").is_some_and(|value| value == "write");
     let mut report = String::new();
-    for node in &plan.spec.nodes {
-        let folder = source("tests/golden/three-node").join(node.name.as_str());
-        let tree = tree(&plan, node);
-        if write_anew {
-            write(&folder, &tree);
+    for (profile, golden) in GOLDEN {
+        let plan = example_on(profile);
+        for node in &plan.spec.nodes {
+            let folder = source(golden).join(node.name.as_str());
+            let tree = tree(&plan, node);
+            if write_anew {
+                write(&folder, &tree);
+            }
+            report += &compare(&folder, &tree);
         }
-        report += &compare(&folder, &tree);
     }
     assert!(report.is_empty(), "rendered differently:\n{report}");
 }

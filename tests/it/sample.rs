@@ -113,17 +113,24 @@ pub fn debian() -> OsRelease {
 fn profile() -> Profile {
     Profile {
         name: "debian12".to_owned(),
+        extends: None,
         title: "Debian 12".to_owned(),
         family: Family::Deb,
         os: debian(),
         architectures: vec!["amd64".parse().unwrap()],
-        postgres_majors: vec![15],
-        postgres_default: 15,
+        postgres: pgbundle::profile::Postgres {
+            majors: vec![15],
+            default: 15,
+            absent: Default::default(),
+            locale: "C.UTF-8".to_owned(),
+        },
         sources: vec![],
         bases: vec![],
         components: Default::default(),
         paths: Default::default(),
         disturbing_units: vec![],
+        disabled_modules: vec![],
+        generations: vec![],
         limits: vec![],
     }
 }

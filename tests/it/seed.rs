@@ -104,6 +104,12 @@ fn identity(sources: &[&str]) -> Identity {
     identity_of("db-1", &open(folder.path(), &plan(), 0), sources)
 }
 
+/// A node's user-data, for those who judge its form.
+pub fn user_data_of_a_node() -> String {
+    let made = UserData::of(&identity(&["media"])).unwrap();
+    String::from_utf8(made.as_bytes().to_vec()).unwrap()
+}
+
 /// Reads YAML as PyYAML does, which is what cloud-init reads it with.
 fn pyyaml(text: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
@@ -373,7 +379,7 @@ fn assert_planted(host: &Host, identity: &Identity) {
     assert_eq!(unit.replace(&path, ""), source);
     let log = host.log();
     assert_eq!(log.last().unwrap(), START);
-    assert!(log.contains(&"enable pgbundle.service".to_owned()));
+    assert!(log.contains(&"--no-reload enable pgbundle.service".to_owned()));
 }
 
 #[test]

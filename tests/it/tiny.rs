@@ -110,7 +110,8 @@ impl Tiny {
     /// Writes the profile, with more at its end.
     pub fn profile(&self, more: &str) {
         let text = format!(
-            "version = 1\nextends = \"debian12\"\nname = \"tiny\"\ntitle = \"Tiny\"\n\n\
+            "version = 1\nextends = \"debian12\"\nname = \"tiny\"\ntitle = \"Tiny\"\n\
+             without_sources = [\"debian\", \"debian-security\"]\n\n\
              [[source]]\nid = \"tiny\"\nsuites = [\"{SUITE}\"]\ncodenames = [\"{SUITE}\"]\n\
              components = [\"main\"]\norigin = \"Tiny\"\nkeys = [\"{}\"]\nmirrors = []\n\n\
              [[base]]\nname = \"tiny\"\nfile = \"bases/tiny.deb822\"\n{more}",

@@ -1,17 +1,14 @@
-//! A package's row in the lock, out of its stanza in the signed index.
+//! What rows of packages have in common, whatever the family.
 
 use std::collections::BTreeSet;
 
-use crate::base::{Role, Sha256};
-use crate::bundle::manifest::Family;
 use crate::lock::LockedPackage;
-use crate::repo::deb::package::Package;
 
 /// A stanza lacks what a lock needs.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     /// A field is missing or cannot be read.
-    #[error("the stanza of {package} in the index of `{source_id}` has no usable `{field}`")]
+    #[error("the entry of {package} in the index of `{source_id}` has no usable `{field}`")]
     Field {
         /// The package.
         package: String,
@@ -23,48 +20,6 @@ pub enum RowError {
     /// Two packages would be one file in the bundle.
     #[error("two packages have a file named `{0}`")]
     SameFile(String),
-}
-
-/// Writes the row of a package that the index of `source` lists.
-pub fn package(
-    package: &Package<'_>,
-    source: &str,
-    roles: &BTreeSet<Role>,
-    family: Family,
-) -> Result<LockedPackage, RowError> {
-    let missing = |field| RowError::Field {
-        package: package.name.to_owned(),
-        source_id: source.to_owned(),
-        field,
-    };
-    let field = |name| package.stanza.field(name).ok_or_else(|| missing(name));
-    // What is larger than TOML's integers could be written into a lock and not be read again.
-    let number = |name| match field(name)?.parse() {
-        Ok(number) if number <= i64::MAX as u64 => Ok(number),
-        _ => Err(missing(name)),
-    };
-    let path = field("Filename")?;
-    let is_normal = path.parse::<crate::base::BundlePath>().is_ok();
-    if !is_normal {
-        return Err(missing("Filename"));
-    }
-    Ok(LockedPackage {
-        family,
-        name: package.name.to_owned(),
-        version: package.version.to_string(),
-        architecture: package.architecture.to_owned(),
-        source: source.to_owned(),
-        path: path.to_owned(),
-        size: number("Size")?,
-        sha256: field("SHA256")?
-            .parse::<Sha256>()
-            .map_err(|_| missing("SHA256"))?,
-        // Kibibytes (Debian policy 5.6.20); small packages may leave it out.
-        installed_size: number("Installed-Size")
-            .map_or(0, |kib| kib.saturating_mul(1024).min(i64::MAX as u64)),
-        roles: roles.iter().copied().collect(),
-        stanza: stanza(package.stanza.as_str()),
-    })
 }
 
 /// Refuses rows whose files would fall together in a bundle's pool.
@@ -80,14 +35,7 @@ pub fn distinct(rows: Vec<LockedPackage>) -> Result<Vec<LockedPackage>, RowError
     }
 }
 
-fn stanza(text: &str) -> String {
-    let rewrite = |line: &str| match line.strip_prefix("Filename:") {
-        Some(path) => format!("Filename: pool/{}\n", file_name(path.trim())),
-        None => format!("{line}\n"),
-    };
-    text.lines().map(rewrite).collect()
-}
-
-fn file_name(path: &str) -> &str {
+/// The last part of a path.
+pub(super) fn file_name(path: &str) -> &str {
     path.rsplit_once('/').map_or(path, |(_, name)| name)
 }

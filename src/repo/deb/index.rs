@@ -6,14 +6,13 @@
 
 use std::thread;
 
-use sequoia_openpgp::Cert;
-
-use super::release::{Release, ReleaseError};
+use super::release::Release;
 use crate::base::digest::Digested;
-use crate::base::{Architecture, Epoch, Sha256};
+use crate::base::{Epoch, Sha256};
 use crate::profile::AptArchive;
-use crate::repo::openpgp::{self, SignatureError};
-use crate::repo::transport::{Transport, TransportError};
+use crate::repo::index::{Evidence, Form, IndexError, Proof, Reading, matching};
+use crate::repo::openpgp;
+use crate::repo::transport::TransportError;
 use crate::repo::unpack::Compression;
 
 /// A suite whose bytes are upstream's.
@@ -31,110 +30,25 @@ pub struct VerifiedIndex {
     pub packages: Vec<Digested<String>>,
 }
 
-/// A file of a mirror, kept as proof.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
-    /// Path below the source's root.
-    pub path: String,
-    /// Bytes.
-    pub size: u64,
-    /// Digest.
-    pub sha256: Sha256,
-    /// What it holds; none where it is kept already and was not needed.
-    pub content: Option<Digested<Vec<u8>>>,
-}
-
-impl Evidence {
-    fn new(path: String, content: Digested<Vec<u8>>) -> Self {
-        Self {
-            path,
-            size: content.size(),
-            sha256: content.sha256(),
-            content: Some(content),
+impl VerifiedIndex {
+    /// Why it is believed.
+    pub fn proof(&self) -> Proof<'_> {
+        Proof {
+            source: &self.source,
+            date: self.date,
+            key: Some(&self.key),
+            evidence: &self.evidence,
         }
     }
-}
-
-/// A suite on this mirror cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum IndexError {
-    /// A file cannot be had.
-    #[error(transparent)]
-    Transport(#[from] TransportError),
-    /// The signature is not accepted.
-    #[error("{path}: {source}")]
-    Signature {
-        /// The file.
-        path: String,
-        /// Why.
-        source: SignatureError,
-    },
-    /// It is another archive's, or too old.
-    #[error("{path}: {source}")]
-    Release {
-        /// The file.
-        path: String,
-        /// Why.
-        source: ReleaseError,
-    },
-    /// The signed index does not list the packages.
-    #[error("{suite}: its InRelease lists no digest for `{path}`")]
-    Unlisted {
-        /// The suite.
-        suite: String,
-        /// The file.
-        path: String,
-    },
-    /// The file's bytes are not upstream's.
-    #[error(
-        "{path}: the file has {found}, its signed index says {wanted}; the mirror is damaged, or being updated"
-    )]
-    Altered {
-        /// The file.
-        path: String,
-        /// Size and digest of what came.
-        found: String,
-        /// Size and digest of what should have.
-        wanted: String,
-    },
-    /// It cannot be decompressed.
-    #[error("{path}: {source}")]
-    Packed {
-        /// The file.
-        path: String,
-        /// What happened.
-        source: std::io::Error,
-    },
-    /// It is not text.
-    #[error("{path}: the index is not UTF-8")]
-    NotText {
-        /// The file.
-        path: String,
-    },
 }
 
 /// No suite's InRelease comes near this; Debian's has 150 kB.
 const INRELEASE_LIMIT: u64 = 16 << 20;
 
-/// What all suites of a source are read with.
-#[derive(Clone, Copy)]
-pub struct Reading<'r> {
-    /// Where files come from.
-    pub transport: &'r dyn Transport,
-    /// The mirror's address.
-    pub mirror: &'r str,
-    /// The source's pinned certificates.
-    pub certs: &'r [Cert],
-    /// When keys and `Valid-Until` are judged.
-    pub at: Epoch,
-    /// The architecture.
-    pub architecture: &'r Architecture,
-}
-
 impl Reading<'_> {
     /// Reads all suites of the source of that id, at the same time: while one
     /// waits for the mirror or the disk, another's signature is checked.
-    pub fn source(&self, id: &str, archive: &AptArchive) -> Result<Vec<VerifiedIndex>, IndexError> {
+    pub fn apt(&self, id: &str, archive: &AptArchive) -> Result<Vec<VerifiedIndex>, IndexError> {
         let suites = archive.suites.iter().zip(&archive.codenames);
         thread::scope(|scope| {
             let reading: Vec<_> = suites
@@ -211,7 +125,7 @@ impl Reading<'_> {
             .files
             .get(listed)
             .ok_or_else(|| unlisted(suite, listed))?;
-        let forms: Vec<_> = Compression::ALL
+        let forms: Vec<_> = Compression::OF_APT
             .into_iter()
             .filter_map(|compression| {
                 let name = format!("{listed}{}", compression.suffix());
@@ -227,35 +141,6 @@ impl Reading<'_> {
             Some(kept) => Ok(kept),
             None => self.fetched(&forms, plain, release.by_hash, || unlisted(suite, listed)),
         }
-    }
-
-    // The form that was evidence before is evidence again. What a compressed
-    // form was unpacked to is none: no mirror was asked for it.
-    fn kept(
-        &self,
-        forms: &[Form],
-        plain: (u64, Sha256),
-    ) -> Result<Option<(Evidence, Digested<String>)>, IndexError> {
-        let was_fetched = |form: &Form| form.compression != Compression::None || forms.len() == 1;
-        let is_kept = |form: &&Form| was_fetched(form) && self.transport.is_kept(form.wanted.1);
-        let Some(form) = forms.iter().find(is_kept) else {
-            return Ok(None);
-        };
-        if let Some(unpacked) = self.transport.kept(plain.1, plain.0) {
-            let evidence = Evidence {
-                path: form.path.clone(),
-                size: form.wanted.0,
-                sha256: form.wanted.1,
-                content: None,
-            };
-            let unpacked = matching(&form.path, unpacked, plain)?;
-            return Ok(Some((evidence, text(&form.path, unpacked)?)));
-        }
-        let Some(packed) = self.transport.kept(form.wanted.1, form.wanted.0) else {
-            return Ok(None);
-        };
-        let packed = matching(&form.path, packed, form.wanted)?;
-        form.unpack(packed, plain).map(Some)
     }
 
     // A mirror may lack a form that the signed index lists, so each is tried in turn.
@@ -294,37 +179,6 @@ impl Reading<'_> {
         }
         matching(path, Digested::of(self.get(path, wanted.0)?), *wanted)
     }
-
-    fn get(&self, path: &str, limit: u64) -> Result<Vec<u8>, IndexError> {
-        let url = format!("{}/{path}", self.mirror);
-        Ok(self.transport.get(&url, limit)?)
-    }
-}
-
-/// A form of a package index that the signed index lists.
-struct Form {
-    path: String,
-    compression: Compression,
-    wanted: (u64, Sha256),
-}
-
-impl Form {
-    fn unpack(
-        &self,
-        packed: Digested<Vec<u8>>,
-        plain: (u64, Sha256),
-    ) -> Result<(Evidence, Digested<String>), IndexError> {
-        let path = &self.path;
-        let unpacked = self
-            .compression
-            .unpack(packed.bytes(), plain.0)
-            .map_err(|source| IndexError::Packed {
-                path: path.clone(),
-                source,
-            })?;
-        let text = text(path, matching(path, unpacked, plain)?)?;
-        Ok((Evidence::new(path.clone(), packed), text))
-    }
 }
 
 fn unlisted(suite: &str, path: &str) -> IndexError {
@@ -332,30 +186,6 @@ fn unlisted(suite: &str, path: &str) -> IndexError {
         suite: suite.to_owned(),
         path: path.to_owned(),
     }
-}
-
-fn matching(
-    path: &str,
-    content: Digested<Vec<u8>>,
-    wanted: (u64, Sha256),
-) -> Result<Digested<Vec<u8>>, IndexError> {
-    let found = (content.size(), content.sha256());
-    if found == wanted {
-        return Ok(content);
-    }
-    let words = |(size, digest): (u64, Sha256)| format!("{size} bytes and sha256 {digest}");
-    Err(IndexError::Altered {
-        path: path.to_owned(),
-        found: words(found),
-        wanted: words(wanted),
-    })
-}
-
-fn text(path: &str, content: Digested<Vec<u8>>) -> Result<Digested<String>, IndexError> {
-    let path = path.to_owned();
-    content
-        .into_text()
-        .map_err(|_| IndexError::NotText { path })
 }
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use super::super::signed_repository::*;
 use super::*;
 use crate::repo::keyring::Keyring;
-use crate::repo::mirror::{Mirrors, SourceError};
+use crate::repo::mirror::{Mirrors, ReadBy, SourceError};
+use sequoia_openpgp::Cert;
 
 const ROOT: &str = "http://public.example";
 const INRELEASE: &str = "http://public.example/dists/one/InRelease";
@@ -23,7 +24,7 @@ fn read(
         at,
         architecture: &architecture,
     };
-    reading.source("example", archive)
+    reading.apt("example", archive)
 }
 
 fn refusal(mirror: &Mirror, key: &Cert, at: Epoch) -> String {
@@ -151,7 +152,7 @@ fn refuses_an_index_that_is_not_the_signed_one_before_it_is_opened() {
     let size = mirror.files[PACKED].len();
     mirror.files.insert(PACKED.to_owned(), vec![b'x'; size]);
     let why = refusal(&mirror, &key, today());
-    assert!(why.contains("its signed index says"), "{why}");
+    assert!(why.contains("its index says"), "{why}");
     mirror.files.insert(PACKED.to_owned(), vec![b'x'; size + 1]);
     let why = refusal(&mirror, &key, today());
     assert!(why.contains("more than the"), "{why}");
@@ -186,8 +187,16 @@ fn tries_mirrors_in_order_and_names_each_that_failed() {
         machine: vec![],
     };
     let architecture = "amd64".parse().unwrap();
-    let read = |mirror: &Mirror| mirrors.read(&source, mirror, &keyring, &architecture, today());
-    assert_eq!(read(&publish(ROOT, &key)).unwrap().indexes.len(), 1);
+    let read = |mirror: &Mirror| {
+        let by = ReadBy {
+            transport: mirror,
+            keyring: &keyring,
+            architecture: &architecture,
+            at: today(),
+        };
+        mirrors.read(&source, &by, |reading| reading.apt("example", &archive()))
+    };
+    assert_eq!(read(&publish(ROOT, &key)).unwrap().index.len(), 1);
     let why = read(&Mirror::default()).unwrap_err().to_string();
     assert!(
         why.contains("first.example/") && why.contains("public.example/"),
@@ -202,13 +211,14 @@ fn says_which_key_is_missing_and_where_it_looked() {
     let source = source(&key);
     let keyring = Keyring::find(&[folder.path().to_owned()], &source.keys);
     let architecture = "amd64".parse().unwrap();
-    let error = Mirrors::default().read(
-        &source,
-        &Mirror::default(),
-        &keyring,
-        &architecture,
-        today(),
-    );
+    let by = ReadBy {
+        transport: &Mirror::default(),
+        keyring: &keyring,
+        architecture: &architecture,
+        at: today(),
+    };
+    let read = |reading: &Reading<'_>| reading.apt("example", &archive());
+    let error = Mirrors::default().read(&source, &by, read);
     let error = error.unwrap_err();
     assert!(matches!(error, SourceError::NoKey { .. }));
     let why = error.to_string();

@@ -14,8 +14,8 @@ use super::xml::{Element, Walk, XmlError};
 use crate::base::{BundlePath, Sha256};
 use crate::repo::pieces;
 
-/// Where a package begins.
-const PACKAGE: &str = "<package";
+/// Where a package begins; `<packager>` begins as much like it as can be.
+const PACKAGE: &str = "<package ";
 
 /// A `primary.xml` that cannot be relied on.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

@@ -17,7 +17,7 @@ fn package(name: &str, arch: &str, format: &str) -> String {
     format!(
         "<package type=\"rpm\">\n  <name>{name}</name>\n  <arch>{arch}</arch>\n  \
          <version epoch=\"1\" ver=\"2.0\" rel=\"3.el7\"/>\n  \
-         <checksum type=\"sha256\" pkgid=\"YES\">{DIGEST}</checksum>\n  <summary>a &amp; b</summary>\n  \
+         <checksum type=\"sha256\" pkgid=\"YES\">{DIGEST}</checksum>\n  <summary>a &amp; b</summary><packager/>\n  \
          <size package=\"10\" installed=\"20\" archive=\"30\"/>\n  <location href=\"Packages/{name}.rpm\"/>\n  \
          <format>\n{format}\n  </format>\n</package>\n"
     )

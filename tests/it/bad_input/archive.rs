@@ -148,7 +148,7 @@ fn an_altered_package_list_is_refused() {
     exit code 3
     lock     reading the signed indexes of Tiny
     error: source `tiny` cannot be read from any mirror:
-             file://[ROOT]/mirror: dists/one/main/binary-amd64/Packages.xz: the file has [N] bytes and sha256 [SHA256], its signed index says [N] bytes and sha256 [SHA256]; the mirror is damaged, or being updated
+             file://[ROOT]/mirror: dists/one/main/binary-amd64/Packages.xz: the file has [N] bytes and sha256 [SHA256], its index says [N] bytes and sha256 [SHA256]; the mirror is damaged, or being updated
     hint: nothing of it was taken: try again later, or name another mirror: `--mirror tiny=URL`
     ");
 }

@@ -1,0 +1,66 @@
+//! The packages of a lock out of rpm-md repositories.
+
+pub mod close;
+pub mod row;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{PinError, Warning};
+use crate::base::Sha256;
+use crate::lock::LockedPackage;
+use crate::plan::Plan;
+use crate::repo::BaseList;
+use crate::repo::rpm::index::VerifiedIndex;
+use crate::repo::rpm::primary;
+use crate::repo::rpm::set::PackageSet;
+
+/// The rows of a plan's closure, sorted.
+pub(super) fn rows(
+    plan: &Plan,
+    bases: &[BaseList],
+    indexes: &[VerifiedIndex],
+) -> Result<(Vec<LockedPackage>, Vec<Warning>), PinError> {
+    let runs_here = |one: &str| runs_on(plan.architecture.as_str(), one);
+    let mut packages = Vec::new();
+    for (repository, index) in indexes.iter().enumerate() {
+        let read = primary::read(index.primary.bytes(), repository, runs_here);
+        packages.extend(read.map_err(|source| PinError::Primary {
+            source_id: index.source.clone(),
+            source,
+        })?);
+    }
+    let mut listed = PackageSet::new(packages);
+    let mut owners: HashMap<String, Vec<Sha256>> = HashMap::new();
+    for (file, digests) in indexes.iter().flat_map(|index| &index.file_owners) {
+        owners.entry(file.clone()).or_default().extend(digests);
+    }
+    listed.learn_files(&owners);
+    let looked_up = owners.keys().cloned().collect();
+    let mut files: BTreeMap<Sha256, BTreeSet<&str>> = BTreeMap::new();
+    for (file, digests) in &owners {
+        for digest in digests {
+            files.entry(*digest).or_default().insert(file);
+        }
+    }
+    let (closure, warnings) = close::close_all(plan, bases, &listed, &looked_up)?;
+    let none = BTreeSet::new();
+    let rows = closure.values().map(|(package, roles)| {
+        let archive = package.archive.as_ref().expect("what is listed has a file");
+        let files = files.get(&archive.sha256).unwrap_or(&none);
+        let source = &indexes[archive.repository].source;
+        row::package(package, files, source, roles)
+    });
+    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+    rows.sort_by(|a, b| {
+        let one = (&a.name, &a.version, &a.architecture);
+        one.cmp(&(&b.name, &b.version, &b.architecture))
+    });
+    Ok((rows, warnings))
+}
+
+/// Whether a host of that architecture runs what is made for `package`: itself,
+/// any, and on x86_64 what ran on its forerunners (rpm's `arch_compat`).
+fn runs_on(host: &str, package: &str) -> bool {
+    let is_forerunner = ["i686", "i586", "i486", "i386"].contains(&package);
+    package == host || package == "noarch" || (host == "x86_64" && is_forerunner)
+}
