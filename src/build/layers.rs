@@ -8,6 +8,7 @@ use crate::bundle::assignment::Assignment;
 use crate::bundle::manifest::{Family, Layer, ManifestFile, PackageEntry};
 use crate::bundle::{plain_file, seal};
 use crate::lock::{Lock, LockedPackage};
+use crate::repo::rpm::repodata;
 use crate::store::Blob;
 use crate::tree::{Content, Entry, Mode, Tree};
 
@@ -43,8 +44,19 @@ pub fn packages(
         let content = stored(blobs, package.sha256, package.size);
         tree.insert(bundle_path(&format!("{POOL}/{name}"))?, plain(content))?;
     }
-    if carried.iter().any(|package| package.family == Family::Deb) {
+    let of = |family| {
+        carried
+            .iter()
+            .filter(move |package| package.family == family)
+    };
+    if of(Family::Deb).next().is_some() {
         tree.insert_bytes(bundle_path(INDEX)?, deb_index(&carried))?;
+    }
+    if of(Family::Rpm).next().is_some() {
+        let elements = of(Family::Rpm).map(|package| package.stanza.as_str());
+        for file in repodata::write(elements, lock.date)? {
+            tree.insert_bytes(bundle_path(&format!("packages/{}", file.path))?, file.bytes)?;
+        }
     }
     for file in lock.files.iter().filter(|file| file.roles.contains(&role)) {
         let content = stored(blobs, file.sha256, file.size);

@@ -41,6 +41,9 @@ pub enum BuildError {
     /// Two files with one path.
     #[error(transparent)]
     Tree(#[from] crate::tree::TreeError),
+    /// The index of the packages cannot be written.
+    #[error(transparent)]
+    Repodata(#[from] crate::repo::rpm::repodata::RepodataError),
     /// What is to be sealed does not hold together.
     #[error(transparent)]
     Seal(#[from] crate::bundle::seal::SealError),

@@ -7,6 +7,7 @@
 //! manifest.json                       what follows, by size and digest (always first)
 //! manifest.sig                        ECDSA P-256 over manifest.json, DER (always second)
 //! packages/Packages                   the repository's index for this role (deb family)
+//! packages/repodata/<file>            the same for yum and dnf (rpm family)
 //! packages/pool/<file>                the packages themselves
 //! packages/files/<name>               plain files, by their names in the spec
 //! cluster/ca.pem                      the set of CAs that nodes trust

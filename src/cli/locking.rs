@@ -15,7 +15,8 @@ use crate::archive::untar::Limits;
 use crate::base::atomic::write_file;
 use crate::library::Library;
 use crate::lock::cover::Gap;
-use crate::lock::{Lock, indexes, pin, text};
+use crate::lock::indexes::Upstream;
+use crate::lock::{Lock, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
 use crate::repo::index::{IndexError, Indexes};
@@ -120,9 +121,25 @@ impl<'a> Locking<'a> {
             self.plan.profile.title
         ));
         let client = mirror::client(self.mirrors)?;
-        let indexes = self.indexes(&client)?;
+        let upstream = Upstream {
+            profile: &self.plan.profile,
+            architecture: &self.plan.architecture,
+            mirrors: &mirror::mirrors(self.mirrors)?,
+            keys: self.mirrors.keys.clone(),
+            transport: &ByClient {
+                client: &client,
+                store: self.store,
+                ui: self.ui,
+            },
+            at: moment::now()?,
+            passed_over: &|mirror, why| {
+                let ui = self.ui;
+                ui.warn(format!("{mirror}: {why}; another mirror is taken"));
+            },
+        };
+        let mut indexes = upstream.read().map_err(unreadable)?;
         let sizes = self.plain_files(&client)?;
-        let (lock, warnings) = self.pinned(&indexes, &sizes)?;
+        let (lock, warnings) = self.solved(&upstream, &mut indexes, &sizes)?;
         for warning in warnings {
             self.ui.warn(warning.to_string());
         }
@@ -134,18 +151,35 @@ impl<'a> Locking<'a> {
         Ok(lock)
     }
 
+    /// Solves; looks files up where something asks for one that nobody is known to own.
+    fn solved(
+        &self,
+        upstream: &Upstream<'_>,
+        indexes: &mut Indexes,
+        sizes: &BTreeMap<String, u64>,
+    ) -> Result<(Lock, Vec<pin::Warning>), Failure> {
+        loop {
+            match (self.pinned(indexes, sizes)?, &mut *indexes) {
+                (Err(pin::PinError::FileLists(files)), Indexes::RpmMd(repositories)) => {
+                    upstream.look_up(repositories, &files).map_err(unreadable)?
+                }
+                (pinned, _) => return pinned.map_err(unlockable),
+            }
+        }
+    }
+
     /// Solves, while what was read is put into the store.
     fn pinned(
         &self,
         indexes: &Indexes,
         sizes: &BTreeMap<String, u64>,
-    ) -> Result<(Lock, Vec<pin::Warning>), Failure> {
+    ) -> Result<Result<(Lock, Vec<pin::Warning>), pin::PinError>, Failure> {
         thread::scope(|scope| {
             let keeping = scope.spawn(|| self.keep(indexes));
-            let pinned = pin::make(self.plan, &self.bases, indexes, sizes).map_err(unlockable);
+            let pinned = pin::make(self.plan, &self.bases, indexes, sizes);
             let kept = keeping.join().expect("keeping does not panic");
             kept.map_err(|error| Failure::world(error.to_string()))?;
-            pinned
+            Ok(pinned)
         })
     }
 
@@ -162,31 +196,6 @@ impl<'a> Locking<'a> {
                 lock.date, before.date
             ));
         }
-    }
-
-    fn indexes(&self, client: &Client) -> Result<Indexes, Failure> {
-        let plan = self.plan;
-        let mirrors = mirror::mirrors(self.mirrors)?;
-        let keys = self.mirrors.keys.clone();
-        let at = moment::now()?;
-        let transport = ByClient {
-            client,
-            store: self.store,
-            ui: self.ui,
-        };
-        indexes::read(
-            &plan.profile,
-            &plan.architecture,
-            &mirrors,
-            keys,
-            &transport,
-            at,
-            &|mirror, why| {
-                let ui = self.ui;
-                ui.warn(format!("{mirror}: {why}; another mirror is taken"));
-            },
-        )
-        .map_err(unreadable)
     }
 
     /// Keeps the evidence, which builds need, and what it unpacks to, which

@@ -1,5 +1,6 @@
 //! Reads the signed indexes of all sources of a profile: the edge of locking.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::thread;
 
@@ -7,84 +8,114 @@ use crate::base::{Architecture, Epoch};
 use crate::bundle::manifest::Family;
 use crate::profile::{Profile, Repository, Source};
 use crate::repo::Transport;
-use crate::repo::index::{IndexError, Indexes};
+use crate::repo::index::{IndexError, Indexes, Reading};
 use crate::repo::keyring::{FOLDERS, Keyring};
 use crate::repo::mirror::{Mirrors, ReadBy, ReadSource, SourceError};
+use crate::repo::rpm::index::VerifiedIndex;
 
-/// Reads every source of `profile` from the first mirror that serves it
-/// rightly, all at the same time.
-///
-/// Certificates are looked for in `keys` first, then where distributions keep
-/// theirs. `at` is the moment at which keys and `Valid-Until` are judged: the
-/// caller's one look at the clock, or the lock's date when it is made again.
-/// `passed_over` is told of each mirror that does not serve, and why.
-pub fn read(
-    profile: &Profile,
-    architecture: &Architecture,
-    mirrors: &Mirrors,
-    keys: Option<PathBuf>,
-    transport: &dyn Transport,
-    at: Epoch,
-    passed_over: &dyn Fn(&str, &IndexError),
-) -> Result<Indexes, SourceError> {
-    let by = ReadBy {
-        transport,
-        keyring: &keyring(profile, keys),
-        architecture,
-        at,
-    };
-    let apt = |source: &Source| match &source.kind {
-        Repository::Apt(archive) => {
-            mirrors.read(source, &by, |reading| reading.apt(&source.id, archive))
+/// What the sources of a profile are read with.
+pub struct Upstream<'u> {
+    /// The profile.
+    pub profile: &'u Profile,
+    /// The architecture.
+    pub architecture: &'u Architecture,
+    /// Which mirrors there are.
+    pub mirrors: &'u Mirrors,
+    /// Where certificates are looked for before the folders in which
+    /// distributions keep theirs.
+    pub keys: Option<PathBuf>,
+    /// Where files come from.
+    pub transport: &'u dyn Transport,
+    /// The moment at which keys and `Valid-Until` are judged: the caller's one
+    /// look at the clock, or the lock's date when it is made again.
+    pub at: Epoch,
+    /// Is told of each mirror that does not serve, and why.
+    pub passed_over: &'u dyn Fn(&str, &IndexError),
+}
+
+impl Upstream<'_> {
+    /// Reads every source of the profile from the first mirror that serves it
+    /// rightly, all at the same time.
+    pub fn read(&self) -> Result<Indexes, SourceError> {
+        let keyring = keyring(self.profile, self.keys.clone());
+        let (by, mirrors) = (self.read_by(&keyring), self.mirrors);
+        let apt = |source: &Source| match &source.kind {
+            Repository::Apt(archive) => {
+                mirrors.read(source, &by, |reading| reading.apt(&source.id, archive))
+            }
+            Repository::RpmMd(_) => Err(other_family(source)),
+        };
+        let rpm_md = |source: &Source| match &source.kind {
+            Repository::RpmMd(repository) => mirrors.read(source, &by, |reading| {
+                reading.rpm_md(&source.id, repository)
+            }),
+            Repository::Apt(_) => Err(other_family(source)),
+        };
+        Ok(match self.profile.family {
+            Family::Deb => Indexes::Apt(self.each(apt)?.into_iter().flatten().collect()),
+            Family::Rpm => Indexes::RpmMd(self.each(rpm_md)?),
+        })
+    }
+
+    fn each<I: Send>(
+        &self,
+        read: impl Fn(&Source) -> Result<ReadSource<I>, SourceError> + Sync,
+    ) -> Result<Vec<I>, SourceError> {
+        let sources = &self.profile.sources;
+        let read: Vec<_> = thread::scope(|scope| {
+            let reading: Vec<_> = sources
+                .iter()
+                .map(|source| scope.spawn(|| read(source)))
+                .collect();
+            let read = reading.into_iter();
+            read.map(|one| one.join().expect("reading a source does not panic"))
+                .collect()
+        });
+        read.into_iter()
+            .map(|source| Ok(self.told(source?)))
+            .collect()
+    }
+
+    /// What a source has, once the mirrors that were passed over are told of.
+    fn told<I>(&self, source: ReadSource<I>) -> I {
+        for (mirror, why) in &source.passed_over {
+            (self.passed_over)(mirror, why);
         }
-        Repository::RpmMd(_) => Err(other_family(source)),
-    };
-    let rpm_md = |source: &Source| match &source.kind {
-        Repository::RpmMd(repository) => mirrors.read(source, &by, |reading| {
-            reading.rpm_md(&source.id, repository)
-        }),
-        Repository::Apt(_) => Err(other_family(source)),
-    };
-    let sources = &profile.sources;
-    Ok(match profile.family {
-        Family::Deb => Indexes::Apt(
-            each(sources, apt, passed_over)?
-                .into_iter()
-                .flatten()
-                .collect(),
-        ),
-        Family::Rpm => Indexes::RpmMd(each(sources, rpm_md, passed_over)?),
-    })
+        source.index
+    }
+
+    /// Looks up in the lists of files of every repository who owns these.
+    pub fn look_up(
+        &self,
+        indexes: &mut [VerifiedIndex],
+        files: &BTreeSet<String>,
+    ) -> Result<(), SourceError> {
+        let keyring = keyring(self.profile, self.keys.clone());
+        let by = self.read_by(&keyring);
+        for index in indexes {
+            let mut sources = self.profile.sources.iter();
+            if let Some(source) = sources.find(|source| source.id == index.source) {
+                let look_up = |reading: &Reading<'_>| reading.look_up(index, files);
+                let found = self.mirrors.read(source, &by, look_up)?;
+                index.learn(self.told(found));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_by<'k>(&'k self, keyring: &'k Keyring) -> ReadBy<'k> {
+        ReadBy {
+            transport: self.transport,
+            keyring,
+            architecture: self.architecture,
+            at: self.at,
+        }
+    }
 }
 
 fn other_family(source: &Source) -> SourceError {
     let source_id = source.id.clone();
     SourceError::OtherFamily { source_id }
-}
-
-fn each<I: Send>(
-    sources: &[Source],
-    read: impl Fn(&Source) -> Result<ReadSource<I>, SourceError> + Sync,
-    passed_over: &dyn Fn(&str, &IndexError),
-) -> Result<Vec<I>, SourceError> {
-    let read: Vec<_> = thread::scope(|scope| {
-        let reading: Vec<_> = sources
-            .iter()
-            .map(|source| scope.spawn(|| read(source)))
-            .collect();
-        let read = reading.into_iter();
-        read.map(|one| one.join().expect("reading a source does not panic"))
-            .collect()
-    });
-    let mut indexes = Vec::new();
-    for source in read {
-        let source = source?;
-        for (mirror, why) in &source.passed_over {
-            passed_over(mirror, why);
-        }
-        indexes.push(source.index);
-    }
-    Ok(indexes)
 }
 
 /// The certificates that the sources of `profile` pin: in `keys` first, then

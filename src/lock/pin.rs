@@ -12,6 +12,7 @@ use crate::repo::deb::package::PackageError;
 use crate::repo::index::{Indexes, Proof};
 use crate::repo::rpm::base_list::BaseListError;
 use crate::repo::rpm::lower::LowerError;
+use crate::repo::rpm::modules::ModulesError;
 use crate::repo::rpm::primary::PrimaryError;
 use crate::solve::SolveError;
 
@@ -54,6 +55,24 @@ pub enum PinError {
         source_id: String,
         /// What is wrong.
         source: PrimaryError,
+    },
+    /// A repository's modules cannot be read.
+    #[error("source `{source_id}`: {source}")]
+    Modules {
+        /// The source.
+        source_id: String,
+        /// What is wrong.
+        source: ModulesError,
+    },
+    /// What is asked for is hidden.
+    #[error(
+        "the module `{module}` hides {package}, which is asked for; a profile that is to have it names the module among its `disabled_modules`"
+    )]
+    Hidden {
+        /// The package.
+        package: String,
+        /// The module and its stream.
+        module: String,
     },
     /// A package asks for something that means nothing.
     #[error("solving on the base `{base}`: {source}")]

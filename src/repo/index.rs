@@ -6,6 +6,7 @@ use sequoia_openpgp::Cert;
 use super::deb::index::VerifiedIndex as AptIndex;
 use super::deb::release::ReleaseError;
 use super::openpgp::SignatureError;
+use super::rpm::filelists::FilelistsError;
 use super::rpm::index::VerifiedIndex as RpmMdIndex;
 use super::rpm::repomd::RepomdError;
 use super::transport::{Transport, TransportError};
@@ -111,6 +112,9 @@ pub enum IndexError {
     /// `repomd.xml` cannot be relied on.
     #[error(transparent)]
     Repomd(#[from] RepomdError),
+    /// The lists of files cannot be relied on.
+    #[error(transparent)]
+    Filelists(#[from] FilelistsError),
     /// Nothing says which state of the repository it is.
     #[error("{path} does not say when it was made")]
     Undated {

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use pgbundle::base::{Architecture, Epoch, Role};
 use pgbundle::bundle::manifest::{Family, OsRelease};
-use pgbundle::lock::{Lock, indexes, pin, text};
+use pgbundle::lock::indexes::Upstream;
+use pgbundle::lock::{Lock, pin, text};
 use pgbundle::plan::Plan;
 use pgbundle::profile::{AptArchive, Profile, Repository, Source};
 use pgbundle::repo::BaseList;
@@ -73,16 +74,16 @@ impl MachineMirror {
             explicit: explicit.collect(),
             machine: vec![],
         };
-        indexes::read(
+        let upstream = Upstream {
             profile,
-            &amd64(),
-            &mirrors,
-            None,
-            &Folder,
-            self.at,
-            &|_, _| {},
-        )
-        .unwrap_or_else(|error| panic!("{error}"))
+            architecture: &amd64(),
+            mirrors: &mirrors,
+            keys: None,
+            transport: &Folder,
+            at: self.at,
+            passed_over: &|_, _| {},
+        };
+        upstream.read().unwrap_or_else(|error| panic!("{error}"))
     }
 }
 

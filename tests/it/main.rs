@@ -19,6 +19,7 @@ mod node;
 mod offline;
 mod oracle_apt;
 mod oracle_dpkg;
+mod oracle_repodata;
 mod oracle_rpm;
 mod oracles;
 mod parsers;

@@ -196,3 +196,42 @@ fn a_row_that_was_edited_is_told_from_its_package() {
         assert!(said.contains(&expected), "{said}");
     }
 }
+
+#[test]
+fn a_file_that_only_the_lists_name_is_looked_up_and_comes_along() {
+    let mut tiny = TinyEl::new();
+    let mut packages = pgdg_packages();
+    packages[3].requires = vec![("/usr/libexec/tiny/helper", 0, "")];
+    tiny.pgdg(&packages);
+    let (ran, asked) = tiny.ask(&["lock"]);
+    ran.succeeded();
+    let lists = asked.iter().filter(|path| path.contains("-filelists.xml"));
+    assert_eq!(lists.count(), 2, "nobody knows beforehand who owns a file");
+    let lock = tiny.locked();
+    let row = &lock["package"].as_array().unwrap()[3];
+    let roles: Vec<_> = row["roles"].as_array().unwrap().iter().collect();
+    assert_eq!(roles.len(), 3, "the postgres role needs it, too: {roles:?}");
+    let stanza = row["stanza"].as_str().unwrap();
+    assert!(stanza.contains("<file>/usr/libexec/tiny/helper</file>"));
+    let first = fs::read_to_string(tiny.path(LOCK)).unwrap();
+    tiny.lock().succeeded();
+    assert_eq!(fs::read_to_string(tiny.path(LOCK)).unwrap(), first);
+    packages[3].requires = vec![("/usr/libexec/tiny/nothing", 0, "")];
+    tiny.pgdg(&packages);
+    let said = tiny.lock().failed_with(1);
+    assert!(said.contains("/usr/libexec/tiny/nothing"), "{said}");
+}
+
+#[test]
+fn a_module_that_hides_what_is_asked_for_is_named() {
+    const MODULES: &str = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: postgresql\n  \
+        stream: 10\n  arch: x86_64\n  artifacts:\n    rpms:\n    - patroni-0:1.0-1.x86_64\n...\n\
+        ---\ndocument: modulemd-defaults\nversion: 1\ndata:\n  module: postgresql\n  stream: 10\n...\n";
+    let mut tiny = TinyEl::new();
+    tiny.pgdg_with(&pgdg_packages(), Some(MODULES));
+    let said = tiny.lock().failed_with(1);
+    let hidden = "the module `postgresql:10` hides patroni-3.3.2-1.noarch";
+    assert!(said.contains(hidden), "{said}");
+    tiny.profile("disabled_modules = [\"postgresql\"]\n");
+    tiny.lock().succeeded();
+}

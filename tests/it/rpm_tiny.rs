@@ -123,6 +123,11 @@ pub fn base_packages() -> Vec<Package<'static>> {
         ),
         package("keepalived", "1.3.5", &[("installed-already", 0, "")]),
         Package {
+            architecture: "noarch",
+            files: vec![("/usr/bin/python3", "#!/bin/sh\n")],
+            ..package("installed-already", "1", &[])
+        },
+        Package {
             epoch: Some(1),
             provides: vec![("libtiny.so.1()(64bit)", 0, "")],
             files: vec![
@@ -159,6 +164,7 @@ pub fn pgdg_packages() -> Vec<Package<'static>> {
 pub struct TinyEl {
     pub sandbox: Sandbox,
     files: Files,
+    more: &'static str,
 }
 
 impl TinyEl {
@@ -166,6 +172,7 @@ impl TinyEl {
         let mut tiny = Self {
             sandbox: Sandbox::new(),
             files: Files::new(),
+            more: "",
         };
         tiny.sandbox.write("demo.toml", SPEC);
         tiny.sandbox.write("profiles/bases/tiny-el.rpms", BASE);
@@ -186,17 +193,24 @@ impl TinyEl {
             at: signed(),
             packages: how,
             index: false,
+            modules: None,
         };
         self.publish("base/x86_64", publisher.publish(packages));
     }
 
     /// Publishes PostgreSQL's packages.
     pub fn pgdg(&mut self, packages: &[Package<'_>]) {
+        self.pgdg_with(packages, None);
+    }
+
+    /// Publishes them beside some modules.
+    pub fn pgdg_with(&mut self, packages: &[Package<'_>], modules: Option<&str>) {
         let publisher = Publisher {
             key: &NEW,
             at: signed(),
             packages: Some(Signing::NOW),
             index: true,
+            modules,
         };
         self.publish("pgdg/15/x86_64", publisher.publish(packages));
     }
@@ -208,6 +222,7 @@ impl TinyEl {
             at: signed(),
             packages: Some(Signing::EL7),
             index: false,
+            modules: None,
         };
         let files = publisher.publish_with(&base_packages(), |file| match file == package {
             true => other.to_vec(),
@@ -220,6 +235,11 @@ impl TinyEl {
         self.files.retain(|path, _| !path.starts_with(root));
         let at_root = |(path, bytes)| (format!("{root}/{path}"), bytes);
         self.files.extend(files.into_iter().map(at_root));
+    }
+
+    /// Puts more into the profile, before its tables.
+    pub fn profile(&mut self, more: &'static str) {
+        self.more = more;
     }
 
     /// A file that the mirror serves.
@@ -244,6 +264,7 @@ impl TinyEl {
             .collect();
         let server = Server::start(&files, &[Behaviour::Good]);
         let profile = PROFILE
+            .replace("architectures =", &format!("{}architectures =", self.more))
             .replace("MIRROR", &server.root())
             .replace("OLD", &OLD.fingerprint().to_hex())
             .replace("NEW", &NEW.fingerprint().to_hex());

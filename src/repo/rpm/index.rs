@@ -7,8 +7,10 @@
 //! header and payload, was checked ([`crate::lock::packages`]). What remains
 //! open to a mirror is to serve an older state, or a part of one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::{BufReader, Read};
 
+use super::filelists;
 use super::repomd::{Data, Kind, Repomd};
 use crate::base::digest::Digested;
 use crate::base::{Epoch, Sha256};
@@ -47,12 +49,29 @@ pub struct VerifiedIndex {
     pub primary: Digested<String>,
     /// `modules.yaml`, where the repository has modules.
     pub modules: Option<Digested<String>>,
+    /// Where `filelists.xml` lies, which is read only for what is looked up.
+    pub filelists: Option<Data>,
     /// Files that were looked up in `filelists.xml`, each with the digests of
     /// the packages that own it: none, where nobody does.
     pub file_owners: HashMap<String, Vec<Sha256>>,
 }
 
+/// What was looked up in the lists of files.
+#[derive(Clone, Debug)]
+pub struct FileOwners {
+    owners: HashMap<String, Vec<Sha256>>,
+    evidence: Option<Evidence>,
+}
+
 impl VerifiedIndex {
+    /// Takes what was looked up; the lists of files are evidence from then on.
+    pub fn learn(&mut self, found: FileOwners) {
+        self.file_owners.extend(found.owners);
+        let known = |one: &Evidence| self.evidence.iter().any(|known| known.path == one.path);
+        let new = found.evidence.filter(|evidence| !known(evidence));
+        self.evidence.extend(new);
+    }
+
     /// Why it is believed.
     pub fn proof(&self) -> Proof<'_> {
         Proof {
@@ -115,6 +134,7 @@ impl Reading<'_> {
             evidence,
             primary,
             modules,
+            filelists: parts.of(Kind::Filelists).cloned(),
             file_owners: HashMap::new(),
         })
     }
@@ -137,29 +157,69 @@ impl Reading<'_> {
         })
     }
 
-    fn part(&self, data: &Data) -> Result<(Evidence, Digested<String>), IndexError> {
-        let path = data.path.as_str();
-        let largest = data.size.max(data.open_size);
-        if largest > INDEX_LIMIT {
-            return Err(IndexError::TooLarge {
-                path: path.to_owned(),
-                size: largest,
-            });
-        }
-        let form = Form {
-            path: path.to_owned(),
-            compression: Compression::of(path),
-            wanted: (data.size, data.sha256),
+    /// Looks up in the lists of files who owns these. The lists are unpacked
+    /// as they are searched: they are the largest part of any repository.
+    pub fn look_up(
+        &self,
+        index: &VerifiedIndex,
+        files: &BTreeSet<String>,
+    ) -> Result<FileOwners, IndexError> {
+        let mut found = FileOwners {
+            owners: files.iter().map(|file| (file.clone(), vec![])).collect(),
+            evidence: None,
         };
+        let Some(data) = &index.filelists else {
+            return Ok(found);
+        };
+        let packed = self.packed(data)?;
+        let path = data.path.as_str().to_owned();
+        let plain = Compression::of(&path).reader(packed.bytes().as_slice());
+        let plain = plain.map_err(|source| {
+            let path = path.clone();
+            IndexError::Packed { path, source }
+        })?;
+        let text = BufReader::with_capacity(1 << 16, plain.take(data.open_size));
+        let wanted = files.iter().map(String::as_str).collect();
+        found.owners.extend(filelists::owners(text, &wanted)?);
+        found.evidence = Some(Evidence::new(path, packed));
+        Ok(found)
+    }
+
+    fn part(&self, data: &Data) -> Result<(Evidence, Digested<String>), IndexError> {
+        let form = form(data)?;
         let plain = (data.open_size, data.open_sha256);
         match self.kept(std::slice::from_ref(&form), plain)? {
             Some(kept) => Ok(kept),
-            None => {
-                let packed = Digested::of(self.get(path, data.size)?);
-                form.unpack(matching(path, packed, form.wanted)?, plain)
-            }
+            None => form.unpack(self.packed(data)?, plain),
         }
     }
+
+    /// A part as the mirror has it, or as it was kept.
+    fn packed(&self, data: &Data) -> Result<Digested<Vec<u8>>, IndexError> {
+        let Form { path, wanted, .. } = form(data)?;
+        let kept = self.transport.kept(data.sha256, data.size);
+        let packed = match kept {
+            Some(kept) => kept,
+            None => Digested::of(self.get(&path, data.size)?),
+        };
+        matching(&path, packed, wanted)
+    }
+}
+
+fn form(data: &Data) -> Result<Form, IndexError> {
+    let path = data.path.as_str();
+    let largest = data.size.max(data.open_size);
+    if largest > INDEX_LIMIT {
+        return Err(IndexError::TooLarge {
+            path: path.to_owned(),
+            size: largest,
+        });
+    }
+    Ok(Form {
+        path: path.to_owned(),
+        compression: Compression::of(path),
+        wanted: (data.size, data.sha256),
+    })
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ fn files(index: bool) -> Files {
         at: *MADE,
         packages: Some(Signing::NOW),
         index,
+        modules: Some("---\n"),
     };
     publisher.publish(&[Package::new("tiny", "1.0", "noarch")])
 }
@@ -72,14 +73,15 @@ fn takes_what_is_signed_and_keeps_the_proof() {
     assert!(index.primary.bytes().contains("<name>tiny</name>"));
     let paths: Vec<_> = index.evidence.iter().map(|e| e.path.as_str()).collect();
     assert_eq!(paths[..2], [REPOMD, SIGNATURE]);
-    assert!(paths[2].ends_with("-primary.xml.gz") && paths.len() == 3);
+    assert!(paths[2].ends_with("-primary.xml.gz") && paths.len() == 4);
+    assert_eq!(index.modules.unwrap().bytes(), "---\n");
 }
 
 #[test]
 fn reads_an_index_that_nobody_signs_as_one() {
     let index = read(files(false), &KEY, Metadata::Unsigned).unwrap();
     assert_eq!(index.key, None);
-    assert_eq!(index.evidence.len(), 2);
+    assert_eq!(index.evidence.len(), 3);
     let why = refusal(files(false), &KEY, Metadata::Signed);
     assert!(why.contains("repomd.xml.asc is not there"), "{why}");
 }
@@ -143,4 +145,45 @@ fn wants_to_know_when_an_index_was_made() {
     undated.insert(REPOMD.to_owned(), repomd.into_bytes());
     let why = refusal(undated, &KEY, Metadata::Unsigned);
     assert!(why.contains("does not say when it was made"), "{why}");
+}
+
+#[test]
+fn looks_up_who_owns_a_file_and_keeps_the_lists_as_proof() {
+    let publisher = Publisher {
+        key: &KEY,
+        at: *MADE,
+        packages: Some(Signing::NOW),
+        index: false,
+        modules: None,
+    };
+    let files = publisher.publish(&[Package {
+        files: vec![("/usr/share/tiny/one", "one")],
+        ..Package::new("tiny", "1.0", "noarch")
+    }]);
+    let mut index = read(files.clone(), &KEY, Metadata::Unsigned).unwrap();
+    let wanted = ["/usr/share/tiny/one", "/usr/share/tiny/two"].map(str::to_owned);
+    let mut asked = |files: Files| {
+        let reading = Reading {
+            transport: &mirror(files),
+            mirror: ROOT,
+            certs: &[],
+            at: "2026-02-01T00:00:00Z".parse().unwrap(),
+            architecture: &"x86_64".parse().unwrap(),
+        };
+        let found = reading.look_up(&index, &wanted.clone().into())?;
+        index.learn(found);
+        Ok::<_, IndexError>(index.clone())
+    };
+    for _ in 0..2 {
+        let index = asked(files.clone()).unwrap();
+        assert_eq!(index.file_owners[&wanted[0]].len(), 1);
+        assert!(index.file_owners[&wanted[1]].is_empty());
+        assert_eq!(index.evidence.len(), 3, "the lists count once");
+    }
+    let mut altered = files;
+    let is_list = |path: &&String| path.ends_with("-filelists.xml.gz");
+    let path = altered.keys().find(is_list).unwrap().clone();
+    altered.get_mut(&path).unwrap()[12] ^= 1;
+    let why = asked(altered).unwrap_err().to_string();
+    assert!(why.contains("its index says"), "{why}");
 }

@@ -61,6 +61,7 @@ pub mod package;
 pub mod primary;
 #[cfg(test)]
 mod publishing;
+pub mod repodata;
 pub mod repomd;
 pub mod requirement;
 #[cfg(test)]

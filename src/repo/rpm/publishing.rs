@@ -24,6 +24,8 @@ pub struct Publisher<'k> {
     pub packages: Option<Signing>,
     /// Whether its index is.
     pub index: bool,
+    /// Its `modules.yaml`, where it has modules.
+    pub modules: Option<&'k str>,
 }
 
 /// The files of a repository by their path.
@@ -57,20 +59,28 @@ impl Publisher<'_> {
             lists.push_str(&list(package, &file));
             files.insert(path, file);
         }
-        let parts = [
-            ("primary", document("metadata", "common", &primary)),
-            ("filelists", document("filelists", "filelists", &lists)),
+        let mut parts = vec![
+            ("primary", "xml", document("metadata", "common", &primary)),
+            (
+                "filelists",
+                "xml",
+                document("filelists", "filelists", &lists),
+            ),
         ];
+        let modules = self
+            .modules
+            .map(|text| ("modules", "yaml", text.to_owned()));
+        parts.extend(modules);
         self.index_of(&parts, &mut files);
         files
     }
 
-    /// Adds the parts of an index, and the index that names them.
-    pub fn index_of(&self, parts: &[(&str, String)], files: &mut Files) {
+    // Adds the parts of an index, and the index that names them.
+    fn index_of(&self, parts: &[(&str, &str, String)], files: &mut Files) {
         let mut data = String::new();
-        for (kind, text) in parts {
+        for (kind, suffix, text) in parts {
             let packed = gzip(text.as_bytes());
-            let path = format!("repodata/{}-{kind}.xml.gz", digest(&packed));
+            let path = format!("repodata/{}-{kind}.{suffix}.gz", digest(&packed));
             data.push_str(&format!(
                 "<data type=\"{kind}\">\n<checksum type=\"sha256\">{}</checksum>\n\
                  <open-checksum type=\"sha256\">{}</open-checksum>\n<location href=\"{path}\"/>\n\

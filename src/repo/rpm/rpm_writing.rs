@@ -87,24 +87,30 @@ enum Value {
 
 /// An RSA key that signs, made at that time.
 pub fn rsa_key(made: SystemTime) -> Cert {
-    CertBuilder::new()
+    let key = CertBuilder::new()
         .add_userid("Packager <packager@example.org>")
         .set_cipher_suite(CipherSuite::RSA2k)
         .set_primary_key_flags(KeyFlags::empty().set_certification().set_signing())
         .set_creation_time(made)
         .generate()
         .expect("a key")
-        .0
+        .0;
+    // rpm 4 imports no key that has signatures beside that of its owner.
+    bound(&key, made, HashAlgorithm::SHA256)
 }
 
 /// The same key, bound to its owner by a signature with SHA-1.
 pub fn bound_by_sha1(cert: &Cert, made: SystemTime) -> Cert {
+    bound(cert, made, HashAlgorithm::SHA1)
+}
+
+fn bound(cert: &Cert, made: SystemTime, hash: HashAlgorithm) -> Cert {
     let key = cert.primary_key().key().clone();
     let secret = key.clone().parts_into_secret().expect("a secret key");
     let mut signer = secret.clone().into_keypair().expect("an unprotected key");
     let owner = UserID::from("Packager <packager@example.org>");
     let binding = SignatureBuilder::new(SignatureType::PositiveCertification)
-        .set_hash_algo(HashAlgorithm::SHA1)
+        .set_hash_algo(hash)
         .set_key_flags(KeyFlags::empty().set_certification().set_signing())
         .and_then(|builder| builder.set_signature_creation_time(made))
         .and_then(|builder| builder.sign_userid_binding(&mut signer, None, &owner))

@@ -11,6 +11,8 @@ use crate::lock::LockedPackage;
 use crate::plan::Plan;
 use crate::repo::BaseList;
 use crate::repo::rpm::index::VerifiedIndex;
+use crate::repo::rpm::modules::{Choice, Hidden, Modules};
+use crate::repo::rpm::package::Package;
 use crate::repo::rpm::primary;
 use crate::repo::rpm::set::PackageSet;
 
@@ -29,7 +31,22 @@ pub(super) fn rows(
             source,
         })?);
     }
+    let hidden = hidden(plan, indexes)?;
+    let (packages, left_out): (Vec<_>, Vec<_>) = packages
+        .into_iter()
+        .partition(|package| hidden.by(package).is_none());
     let mut listed = PackageSet::new(packages);
+    for root in plan.packages.values().flatten() {
+        let is_root = |package: &&Package<'_>| package.name == root;
+        if listed.named(root).is_empty()
+            && let Some(package) = left_out.iter().find(is_root)
+        {
+            return Err(PinError::Hidden {
+                package: package.to_string(),
+                module: hidden.by(package).unwrap_or_default().to_owned(),
+            });
+        }
+    }
     let mut owners: HashMap<String, Vec<Sha256>> = HashMap::new();
     for (file, digests) in indexes.iter().flat_map(|index| &index.file_owners) {
         owners.entry(file.clone()).or_default().extend(digests);
@@ -56,6 +73,25 @@ pub(super) fn rows(
         one.cmp(&(&b.name, &b.version, &b.architecture))
     });
     Ok((rows, warnings))
+}
+
+/// What modules hide on the hosts, where all but the profile's choice is as upstream has it.
+fn hidden(plan: &Plan, indexes: &[VerifiedIndex]) -> Result<Hidden, PinError> {
+    let mut modules = Modules::default();
+    for index in indexes {
+        if let Some(text) = &index.modules {
+            let added = modules.add(text.bytes());
+            added.map_err(|source| PinError::Modules {
+                source_id: index.source.clone(),
+                source,
+            })?;
+        }
+    }
+    let choice = Choice {
+        disabled: plan.profile.disabled_modules.clone(),
+        ..Choice::default()
+    };
+    Ok(modules.hidden(&choice, plan.architecture.as_str()))
 }
 
 /// Whether a host of that architecture runs what is made for `package`: itself,
