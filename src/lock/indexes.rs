@@ -51,37 +51,14 @@ impl Upstream<'_> {
             }),
             Repository::Apt(_) => Err(other_family(source)),
         };
-        Ok(match self.profile.family {
-            Family::Deb => Indexes::Apt(self.each(apt)?.into_iter().flatten().collect()),
-            Family::Rpm => Indexes::RpmMd(self.each(rpm_md)?),
-        })
-    }
-
-    fn each<I: Send>(
-        &self,
-        read: impl Fn(&Source) -> Result<ReadSource<I>, SourceError> + Sync,
-    ) -> Result<Vec<I>, SourceError> {
         let sources = &self.profile.sources;
-        let read: Vec<_> = thread::scope(|scope| {
-            let reading: Vec<_> = sources
-                .iter()
-                .map(|source| scope.spawn(|| read(source)))
-                .collect();
-            let read = reading.into_iter();
-            read.map(|one| one.join().expect("reading a source does not panic"))
-                .collect()
-        });
-        read.into_iter()
-            .map(|source| Ok(self.told(source?)))
-            .collect()
-    }
-
-    /// What a source has, once the mirrors that were passed over are told of.
-    fn told<I>(&self, source: ReadSource<I>) -> I {
-        for (mirror, why) in &source.passed_over {
-            (self.passed_over)(mirror, why);
-        }
-        source.index
+        Ok(match self.profile.family {
+            Family::Deb => {
+                let suites = each(sources, apt, self.passed_over)?.into_iter();
+                Indexes::Apt(suites.flatten().collect())
+            }
+            Family::Rpm => Indexes::RpmMd(each(sources, rpm_md, self.passed_over)?),
+        })
     }
 
     /// Looks up in the lists of files of every repository who owns these.
@@ -92,13 +69,20 @@ impl Upstream<'_> {
     ) -> Result<(), SourceError> {
         let keyring = keyring(self.profile, self.keys.clone());
         let by = self.read_by(&keyring);
-        for index in indexes {
-            let mut sources = self.profile.sources.iter();
-            if let Some(source) = sources.find(|source| source.id == index.source) {
-                let look_up = |reading: &Reading<'_>| reading.look_up(index, files);
-                let found = self.mirrors.read(source, &by, look_up)?;
-                index.learn(self.told(found));
-            }
+        let look_up = |(index, source): &(&VerifiedIndex, &Source)| {
+            let look_up = |reading: &Reading<'_>| reading.look_up(index, files);
+            self.mirrors.read(source, &by, look_up)
+        };
+        let sources = &self.profile.sources;
+        let of_source = |index: &&VerifiedIndex| sources.iter().find(|s| s.id == index.source);
+        let asked: Vec<_> = indexes
+            .iter()
+            .filter_map(|index| Some((index, of_source(&index)?)))
+            .collect();
+        let found = each(&asked, look_up, self.passed_over)?;
+        let has_source = |index: &&mut VerifiedIndex| sources.iter().any(|s| s.id == index.source);
+        for (index, found) in indexes.iter_mut().filter(has_source).zip(found) {
+            index.learn(found);
         }
         Ok(())
     }
@@ -116,6 +100,32 @@ impl Upstream<'_> {
 fn other_family(source: &Source) -> SourceError {
     let source_id = source.id.clone();
     SourceError::OtherFamily { source_id }
+}
+
+/// Does the reading of all at the same time, and tells what was passed over in their order.
+fn each<S: Sync, I: Send>(
+    sources: &[S],
+    read: impl Fn(&S) -> Result<ReadSource<I>, SourceError> + Sync,
+    passed_over: &dyn Fn(&str, &IndexError),
+) -> Result<Vec<I>, SourceError> {
+    let read: Vec<_> = thread::scope(|scope| {
+        let reading: Vec<_> = sources
+            .iter()
+            .map(|source| scope.spawn(|| read(source)))
+            .collect();
+        let read = reading.into_iter();
+        read.map(|one| one.join().expect("reading a source does not panic"))
+            .collect()
+    });
+    let mut indexes = Vec::new();
+    for source in read {
+        let source = source?;
+        for (mirror, why) in &source.passed_over {
+            passed_over(mirror, why);
+        }
+        indexes.push(source.index);
+    }
+    Ok(indexes)
 }
 
 /// The certificates that the sources of `profile` pin: in `keys` first, then

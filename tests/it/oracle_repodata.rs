@@ -142,7 +142,7 @@ fn dnf_installs_from_a_bundles_repository_with_nothing_else_enabled() {
     tiny.sandbox.write("repos/bundle.repo", &listed);
     let reposdir = format!("--setopt=reposdir={}", tiny.path("repos").display());
     let cachedir = format!("--setopt=cachedir={}", tiny.path("cache").display());
-    let mut dnf = Command::new("dnf");
+    let mut dnf = as_root("dnf");
     dnf.args(["--installroot", &root, "--releasever", "7", "--assumeyes"])
         .args([&reposdir, &cachedir])
         .args(["--disablerepo=*", "--enablerepo=bundle"])
@@ -155,7 +155,7 @@ fn dnf_installs_from_a_bundles_repository_with_nothing_else_enabled() {
         );
     let ran = ended(tiny.sandbox.clean(dnf).env("LC_ALL", "C.UTF-8"));
     assert_eq!(ran.code, 0, "{}\n{}", ran.stdout, ran.stderr);
-    let mut rpm = Command::new("rpm");
+    let mut rpm = as_root("rpm");
     rpm.args(["--root", &root, "--query", "--all"]);
     rpm.args(["--queryformat", "%{NAME}\n"]);
     let installed = ended(&mut tiny.sandbox.clean(rpm)).stdout;
@@ -171,6 +171,16 @@ fn dnf_installs_from_a_bundles_repository_with_nothing_else_enabled() {
             .iter()
             .any(|row| row.roles.contains(&Role::Proxy))
     );
+}
+
+/// A program that has to be root to install, if only in a namespace of its own.
+fn as_root(program: &str) -> Command {
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("unshare");
+    command.args(["--map-root-user", program]);
+    command
 }
 
 /// What a spec asks for by name.
