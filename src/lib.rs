@@ -9,7 +9,7 @@
 //! profiles/*.toml ► Profile                               │
 //!                                 Plan + Lock ─► LockedPlan             (exists only when the lock covers the plan)
 //!               ┌────────────────────────┴─────────────────┐
-//!        store::fetch ─► blobs (present and hashed)   render ─► files, units, services of each role on each node
+//!        store::fetch ─► blobs (hashed when copied)   render ─► files, units, services of each role on each node
 //!               └──────────────► archive::{tar, iso} ◄─────┘
 //!                                     │
 //!                      bundle::seal ─► Manifest + signature ─► verify   (workstation and node: the same code)

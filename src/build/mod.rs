@@ -7,6 +7,7 @@
 //! byte, nothing is.
 
 mod compose;
+mod flushing;
 mod kept;
 mod layers;
 mod release;
@@ -64,6 +65,14 @@ pub enum BuildError {
     /// A file or folder cannot be put in its place.
     #[error(transparent)]
     Atomic(#[from] crate::base::atomic::AtomicError),
+    /// A blob cannot be put beside the bundles.
+    #[error("`{path}` cannot be put into the release: {source}")]
+    Stored {
+        /// What it was to become.
+        path: BundlePath,
+        /// Why not.
+        source: crate::store::StoreError,
+    },
     /// The runbook's template is at fault.
     #[error("the runbook's template: {0}")]
     Runbook(#[from] minijinja::Error),
@@ -77,4 +86,14 @@ pub enum BuildError {
         /// Why not.
         source: std::io::Error,
     },
+}
+
+impl BuildError {
+    /// Whether a blob was not what it should be, or could not be read.
+    pub fn is_of_a_blob(&self) -> bool {
+        matches!(
+            self,
+            Self::Tar(crate::archive::tar::TarError::Content { .. }) | Self::Stored { .. }
+        )
+    }
 }

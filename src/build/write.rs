@@ -1,15 +1,15 @@
 //! Puts a composed release on the disk: `public/` for the world, `seeds/` for nobody else.
 //!
 //! Files are not flushed one by one: the folder is flushed as a whole before
-//! it takes its place. Bundles begin their way to the disk as soon as each is
-//! written, while the next is made.
+//! it takes its place. Bundles are on their way to the disk while they are made.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 
+use super::flushing::Flushing;
 use super::release::{self, Document};
 use super::{BuildError, Composed, Inputs, RoleBundle, seeds};
 use crate::archive::tar::TarError;
@@ -138,16 +138,16 @@ impl Public {
     ) -> Result<ReleaseBundle, BuildError> {
         let path = release::bundle_file(bundle)?;
         let on_disk = path.under(&self.folder);
-        let file = create(&on_disk, 0o644)?;
+        let mut file =
+            Flushing::new(create(&on_disk, 0o644)?).map_err(failed("write", &on_disk))?;
         let first = ["manifest.json", "manifest.sig"]
             .map(|name| name.parse::<BundlePath>().expect("the names are constants"));
-        let written = tar::write(&file, &bundle.tree, &first, inputs.date);
+        let written = tar::write(&mut file, &bundle.tree, &first, inputs.date);
         let written = written.map_err(|error| match error {
             TarError::Out(source) => failed("write", &on_disk)(source),
             other => other.into(),
         })?;
-        let flushing = thread::spawn(move || file.sync_data());
-        self.flushing.push((on_disk, flushing));
+        self.flushing.push((on_disk, file.written()));
         Ok(ReleaseBundle {
             role: bundle.role,
             file: ManifestFile {
@@ -164,20 +164,20 @@ impl Public {
         let on_disk = document.path.under(&self.folder);
         make_folders(&self.folder, on_disk.parent().unwrap_or(&self.folder))?;
         let mut file = create(&on_disk, mode)?;
-        let written = match &document.content {
-            Content::Bytes(bytes) => file.write_all(bytes),
+        match &document.content {
+            Content::Bytes(bytes) => file.write_all(bytes).map_err(failed("write", &on_disk)),
             Content::Blob(blob) => blob.copy_to(&mut file).map_err(|error| match error {
-                CopyError::Out(source) => source,
-                CopyError::Blob(source) => io::Error::other(source),
-            }),
-            Content::Named { sha256, .. } => {
-                return Err(BuildError::NotFetched {
+                CopyError::Out(source) => failed("write", &on_disk)(source),
+                CopyError::Blob(source) => BuildError::Stored {
                     path: document.path.clone(),
-                    sha256: *sha256,
-                });
-            }
-        };
-        written.map_err(failed("write", &on_disk))
+                    source,
+                },
+            }),
+            Content::Named { sha256, .. } => Err(BuildError::NotFetched {
+                path: document.path.clone(),
+                sha256: *sha256,
+            }),
+        }
     }
 
     /// Waits until what was begun early is on the disk.

@@ -217,9 +217,9 @@ pub struct Service {
 
 impl Service {
     /// How it takes up a change of its configuration at `path`.
-    pub fn uptake_of(&self, path: &NodePath) -> Uptake {
+    pub fn uptake_of(&self, path: &str) -> Uptake {
         // systemd reads a unit's own file at its start alone.
-        if path.as_str().starts_with("/etc/systemd/") {
+        if path.starts_with("/etc/systemd/") {
             Uptake::Restart
         } else {
             self.on_change

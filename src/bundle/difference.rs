@@ -253,7 +253,7 @@ fn taken_up(
     for path in files.keys() {
         let delivered = after.files.get(path);
         if delivered.is_some_and(|file| file.services.contains(&service.name)) {
-            match service.uptake_of(path) {
+            match service.uptake_of(path.as_str()) {
                 Uptake::Reload => note(Act::Reload, path.as_str()),
                 Uptake::Restart => note(Act::Restart, path.as_str()),
             }

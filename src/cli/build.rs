@@ -1,6 +1,5 @@
 //! `pgbundle build`: bundles and seeds, in `dist/`.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -89,41 +88,61 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
     let secrets = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);
-    let unfetched = BTreeMap::new();
-    let inputs = Inputs {
+    let with = |blobs| Inputs {
         locked,
-        blobs: &unfetched,
-        node_program,
+        blobs,
+        node_program: node_program.clone(),
         date: date.unwrap_or(found.date),
         media: arguments.media,
     };
-    // Only what was built before, of what is still at hand, can be what would
-    // be built now.
+    let unproved = proving::unproved(&locking, &found, &secrets);
+    let at_hand = fetching::at_hand(&store, locked);
     let mut opened = None;
-    if target.exists() && secrets.exists() && fetching::has_all(&store, locked) {
+    if let Some(blobs) = at_hand.as_ref().filter(|_| secrets.exists()) {
         let identities = opened.insert(identities(&secrets, &plan, ui)?);
-        if let Some(made) = build::kept(&inputs, identities, &target)? {
+        let inputs = with(blobs);
+        // Only what was built before can be what would be built now.
+        if target.exists()
+            && let Some(made) = build::kept(&inputs, identities, &target)?
+        {
             summary("kept", &made, &secrets, ui);
             return Ok(());
         }
+        if unproved.is_none() {
+            match made(&inputs, identities, &target) {
+                // Which blob was altered is found when all are opened, and it is fetched anew.
+                Err(error) if error.is_of_a_blob() => {}
+                made => {
+                    summary("made", &made?, &secrets, ui);
+                    return Ok(());
+                }
+            }
+        }
     }
     let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
-    let proved = proving::prove_once(&locking, locked, &blobs, &secrets)?;
-    let inputs = Inputs {
-        blobs: &blobs,
-        ..inputs
+    let is_whole = match unproved {
+        Some(_) => proving::prove(&locking, locked, &blobs)?,
+        None => true,
     };
     let mut identities = match opened {
         Some(opened) => opened,
         None => identities(&secrets, &plan, ui)?,
     };
-    if let Some(lock) = proved {
+    if let Some(lock) = unproved.filter(|_| is_whole) {
         identities.note_proof(lock)?;
     }
-    let composed = build::compose(&inputs, &mut identities)?;
-    let made = build::write(&composed, &inputs, &identities, &target)?;
+    let made = made(&with(&blobs), &mut identities, &target)?;
     summary("made", &made, &secrets, ui);
     Ok(())
+}
+
+fn made(
+    inputs: &Inputs<'_>,
+    identities: &mut Identities,
+    target: &Path,
+) -> Result<Made, BuildError> {
+    let composed = build::compose(inputs, identities)?;
+    build::write(&composed, inputs, identities, target)
 }
 
 /// The lock that covers the plan; made where there is none, unless that is forbidden.

@@ -92,9 +92,11 @@ fn run(
         .collect())
 }
 
-/// Whether the store has a blob for everything that the lock names; none is read.
-pub fn has_all(store: &Store, locked: LockedPlan<'_>) -> bool {
-    wants(locked).iter().all(|want| store.has(want.sha256))
+/// A blob for everything that the lock names, where the store has them all.
+/// None is read: each is proven on its way into what is made of it.
+pub fn at_hand(store: &Store, locked: LockedPlan<'_>) -> Option<BTreeMap<Sha256, Blob>> {
+    let find = |want: &Want| Some((want.sha256, store.find(want.sha256, want.size)?));
+    wants(locked).iter().map(find).collect()
 }
 
 /// Packages, signed indexes and plain files of a lock.

@@ -13,23 +13,14 @@ use crate::document::Fault;
 use crate::identity;
 use crate::lock::cover::LockedPlan;
 use crate::lock::prove::{self, Evidence, ProveError};
-use crate::lock::{self, LockedIndex, LockedPackage, indexes};
+use crate::lock::{self, Lock, LockedIndex, LockedPackage, indexes};
 use crate::store::Blob;
 
-/// Proves a lock unless that was done for the cluster with these secrets
-/// before; the digest to remember, where all of it was proved.
-pub fn prove_once(
-    locking: &Locking<'_>,
-    locked: LockedPlan<'_>,
-    blobs: &BTreeMap<Sha256, Blob>,
-    secrets: &Path,
-) -> Result<Option<Sha256>, Failure> {
-    let digest = Sha256::of(lock::text::write(locked.lock()).as_bytes());
-    if identity::proved_lock(secrets, &locking.plan.spec.cluster) == Some(digest) {
-        return Ok(None);
-    }
-    let is_whole = prove(locking, locked, blobs)?;
-    Ok(is_whole.then_some(digest))
+/// The digest of a lock that was not proved before for the cluster with these secrets.
+pub fn unproved(locking: &Locking<'_>, lock: &Lock, secrets: &Path) -> Option<Sha256> {
+    let digest = Sha256::of(lock::text::write(lock).as_bytes());
+    let proved = identity::proved_lock(secrets, &locking.plan.spec.cluster);
+    (proved != Some(digest)).then_some(digest)
 }
 
 /// Refuses a lock whose rows its own signed indexes do not have; says which

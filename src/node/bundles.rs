@@ -185,10 +185,10 @@ fn open(host: &Host, identity: &Identity, pinned: &PinnedBundle, file: &Path) ->
         fs::remove_dir_all(&new).map_err(world)?;
     }
     unpacker::unpack(file, identity, pinned, &new)?;
-    flush_file_system(&new)?;
-    durable::rename(&new, &folder)?;
+    // First, so that what is not needed any more is not flushed with the rest.
     durable::remove(file)?;
-    Ok(())
+    flush_file_system(&new)?;
+    Ok(durable::rename(&new, &folder)?)
 }
 
 #[cfg(test)]

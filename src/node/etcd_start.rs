@@ -15,7 +15,9 @@
 //! with an empty disk that did serve must not simply start: it would vote
 //! again on what it had promised, and etcd 3.4 panics on it. The list of a
 //! member without a quorum is that of its disk, which may lack the last
-//! entries: it counts only where it shows a cluster that nobody has served yet.
+//! entries: it counts only where it shows a cluster that nobody has served yet,
+//! and still does some seconds after it was first seen. etcd answers before it
+//! has read its own log, and shows an old cluster as one that nobody served.
 //!
 //! Silence is no answer. A rebuilt host that is cut off looks to itself as the
 //! first host of a new cluster does, and only others can tell: so a first
@@ -43,6 +45,9 @@ use super::wal::{self, Disk};
 use crate::bundle::start::{ETCD_START, ETCD_START_ENVIRONMENT, EtcdStart};
 
 const PAUSE: Duration = Duration::from_millis(300);
+/// How long a member that has no quorum may take to read its log. Up to 100,000
+/// entries come after the last snapshot (etcd's `--snapshot-count`).
+const READING: Duration = Duration::from_secs(5);
 const WANTED: &str = "another member of etcd";
 
 /// How etcd is to start.
@@ -229,10 +234,15 @@ impl Cluster<'_> {
     fn start_empty(&self, held: Held, is_first: bool) -> Result<Start, Stop> {
         let settings = self.members.settings;
         let (mut meeting, mut reminder) = (None, Reminder::default());
+        let mut unserved: Option<(String, Instant)> = None;
         loop {
             let answers = self.members.ask_others()?;
             if let Some(answer) = answers.lists.first() {
-                return self.start_listed(held, answer);
+                if answer.serves || has_read_its_log(&mut unserved, answer, Instant::now()) {
+                    return self.start_listed(held, answer);
+                }
+                thread::sleep(PAUSE);
+                continue;
             }
             let reason = match too_few(settings.members.len(), &answers) {
                 _ if !is_first => return Err(lost(&answers)),
@@ -275,6 +285,17 @@ impl Cluster<'_> {
                 "this member's disk is empty, and {}, which has data, has no quorum that could tell whether it was so from the beginning: waiting for more members",
                 answer.endpoint
             ))),
+        }
+    }
+}
+
+/// Whether the member that answers without a quorum was seen long ago enough.
+fn has_read_its_log(seen: &mut Option<(String, Instant)>, answer: &Answer, now: Instant) -> bool {
+    match seen {
+        Some((endpoint, since)) if *endpoint == answer.endpoint => now - *since >= READING,
+        _ => {
+            *seen = Some((answer.endpoint.clone(), now));
+            false
         }
     }
 }

@@ -14,7 +14,7 @@ use super::host::Host;
 use super::pending;
 use super::stop::Stop;
 use crate::base::Sha256;
-use crate::bundle::assignment::{Access, DataDirectory, Directory, Service, Stage, Uptake};
+use crate::bundle::assignment::{Access, DataDirectory, Directory, Service, Stage};
 use crate::seed::identity::Identity;
 
 /// A file as it is wanted, wherever its content comes from.
@@ -62,11 +62,8 @@ impl Wanted<'_> {
             let uptake = if self.is_certificate {
                 service.on_certificate
             } else {
-                service.on_change
+                service.uptake_of(self.path)
             };
-            // systemd reads a unit's own file at its start alone.
-            let is_unit = self.path.starts_with("/etc/systemd/");
-            let uptake = if is_unit { Uptake::Restart } else { uptake };
             pending::add(host, &service.unit, uptake)?;
         }
         Ok(durable::write(

@@ -8,6 +8,7 @@ use super::held;
 use super::installing::{self, Installing, Left};
 use super::mending;
 use super::packages::{self, Flushing, PackageManager, names};
+use super::pending;
 use super::repository;
 use super::step::{Check, Context, Scope, Step};
 use super::steps::{needed_if, nothing};
@@ -15,6 +16,7 @@ use super::stop::Stop;
 use super::system::Call;
 use super::systemctl;
 use super::units;
+use crate::bundle::assignment::Uptake;
 
 /// The package manager that the bundles are for; none where there are none.
 pub(super) fn manager(context: &Context) -> Result<Option<PackageManager>, Stop> {
@@ -182,6 +184,7 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
         match manager.simulate(host, &names)? {
             Ok(transaction) if transaction.upgrades.is_empty() => {}
             Ok(transaction) => {
+                remember_restarts(context, &transaction.upgrades)?;
                 let upgrade = manager.install_call(host, &transaction.upgrades, Flushing::Each);
                 host.system.run(&upgrade)?;
             }
@@ -191,6 +194,17 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     }
     host.system
         .run(&manager.install_call(host, &names, flushing))?;
+    Ok(())
+}
+
+/// Who runs a version that is about to be replaced; a cut in between forgets nobody.
+fn remember_restarts(context: &Context, upgrades: &[String]) -> Result<(), Stop> {
+    let is_upgraded = |name: &String| upgrades.contains(name);
+    for service in files::all_services(&context.bundles) {
+        if service.packages.iter().any(is_upgraded) {
+            pending::add(context.host, &service.unit, Uptake::Restart)?;
+        }
+    }
     Ok(())
 }
 
@@ -281,6 +295,11 @@ mod tests {
         };
         bundle.manifest.package_list = vec![entry("old", "2"), entry("new", "1")];
         bundle.assignment.packages = vec!["new".to_owned()];
+        for service in &mut bundle.assignment.services {
+            if service.unit == "etcd.service" {
+                service.packages = vec!["old".to_owned()];
+            }
+        }
         let mut context = up::context(&host, None);
         context.identity = Some(example());
         context.bundles = vec![bundle];
@@ -299,6 +318,9 @@ mod tests {
             "--force-unsafe-io install new",
         ];
         assert_eq!(asked(&system), expected);
+        // What was replaced is taken up, whatever became of the rest.
+        let units = pending::read(&host).unwrap().units;
+        assert_eq!(units.get("etcd.service"), Some(&Uptake::Restart));
         // The kernel of a test names no boot: the mark is that of a cut.
         system.answer("dpkg-query", 0, "ii old 2\nii new 1\n");
         system.answer("--no-remove install new", 0, "");

@@ -47,9 +47,9 @@ pub fn left(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
             disabled.push(service.unit.clone());
         }
         // One that has no say on this host never runs.
-        let is_idle = !running.contains(service.unit.as_str())
-            && !(keeps_time(service) && heard::is_skipped(host, &service.unit)?);
-        if is_idle {
+        let has_begun = running.contains(service.unit.as_str())
+            || (keeps_time(service) && heard::is_skipped(host, &service.unit)?);
+        if !has_begun {
             idle.push(service.unit.clone());
         }
     }

@@ -1,4 +1,5 @@
-//! A file of the store whose bytes were proven to match their digest.
+//! A file of the store. That its bytes match their digest was proven when it was
+//! opened, and is again whenever they are copied.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -8,7 +9,7 @@ use super::{StoreError, failed};
 use crate::base::Sha256;
 use crate::base::digest::Hashing;
 
-/// Bytes in the store that match `sha256` and `size`. Only the store makes one.
+/// Bytes in the store that match `sha256` and `size`, or that cannot be copied. Only the store makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
     path: PathBuf,
@@ -20,11 +21,11 @@ pub struct Blob {
 const CHUNK: usize = 64 * 1024;
 
 impl Blob {
-    pub(super) fn proven(path: PathBuf, sha256: Sha256, size: u64) -> Self {
+    pub(super) fn new(path: PathBuf, sha256: Sha256, size: u64) -> Self {
         Self { path, sha256, size }
     }
 
-    /// The file.
+    /// The file. Where the blob was found and not opened, nobody has proven what is in it.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -2,8 +2,9 @@
 //!
 //! A blob enters under a temporary name in its own folder, is flushed, made
 //! read-only and renamed, so that two programs can fill one store at once and
-//! a power cut leaves no half blob. It is hashed again each time it is
-//! opened: one that was altered is set aside and named, and is fetched anew.
+//! a power cut leaves no half blob. It is hashed each time it is opened, and
+//! again when it is copied: one that was altered never gets into a bundle.
+//! Whoever opens it sets it aside and names it, and it is fetched anew.
 //!
 //! ```text
 //! sha256/ab/abcd…   blobs
@@ -160,13 +161,21 @@ impl Store {
         self.root.join("sha256").join(&hex[..2]).join(&hex)
     }
 
+    /// The blob of that name, where there is one of that size. It is not read:
+    /// its bytes are proven when they are copied.
+    pub fn find(&self, sha256: Sha256, size: u64) -> Option<Blob> {
+        let path = self.path_of(sha256);
+        let found = fs::metadata(&path).ok()?;
+        (found.is_file() && found.len() == size).then(|| Blob::new(path, sha256, size))
+    }
+
     /// Hashes the blob and hands it out when it is what its name says.
     pub fn open(&self, sha256: Sha256, size: u64) -> Result<Blob, StoreError> {
         let path = self.path_of(sha256);
         let file = self.existing(sha256)?;
         let (found, found_size) = Sha256::of_reader(file).map_err(failed("read", &path))?;
         if (found, found_size) == (sha256, size) {
-            return Ok(Blob::proven(path, sha256, size));
+            return Ok(Blob::new(path, sha256, size));
         }
         let difference = Box::new(Difference {
             wanted: sha256,
@@ -278,7 +287,7 @@ impl Store {
         file.persist(&path)
             .map_err(|refused| failed("create", &path)(refused.error))?;
         self.sync_folder_of(&path)?;
-        Ok(Blob::proven(path, sha256, size))
+        Ok(Blob::new(path, sha256, size))
     }
 
     fn sync_folder_of(&self, path: &Path) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ HEADING = re.compile(r"^(\d+(?:\.\d+)*)\.? +(\S.*)$")
 
 
 def systemd(tree):
-    """Sections with their directives, and what may stand before a program."""
+    """Sections with their directives, what may stand before a program, and endless timeouts."""
     core = tree / "src/core"
     gperf = next(core.glob("load-fragment-gperf.gperf.*"))
     shared, known = {}, set()
@@ -41,9 +41,15 @@ def systemd(tree):
             else:
                 known.add(f"{item[1]}.{item[2]}")
     parser = (core / "load-fragment.c").read_text()
-    body = parser[parser.index("int config_parse_exec(") :]
-    body = body[: body.index("\n}\n")]
-    known |= {f"exec-prefix {prefix}" for prefix in EXEC_PREFIX.findall(body)}
+
+    def body(function):
+        begin = parser.index(f"int {function}(")
+        return parser[begin : parser.index("\n}\n", begin)]
+
+    known |= {f"exec-prefix {prefix}" for prefix in EXEC_PREFIX.findall(body("config_parse_exec"))}
+    # Elsewhere it is read, too, but added to the time of day as a number.
+    if "USEC_INFINITY" in body("config_parse_service_timeout"):
+        known.add("timeout infinity")
     # [Install] is read by systemctl itself.
     install = (tree / "src/shared/install.c").read_text()
     known |= {f"Install.{name}" for name in re.findall(r'"Install",\s*"(\w+)"', install)}

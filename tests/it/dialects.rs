@@ -146,6 +146,7 @@ fn what_debian_12_is_given_centos_7_would_not_understand() {
     let unknown = unknown_in("tests/golden/three-node", "centos7").join("\n");
     for newer in [
         "etcd.service: exec-prefix +",
+        "etcd.service: timeout infinity",
         "etcd.service: Service.ProtectKernelTunables",
         "patroni.service: Service.RuntimeDirectoryPreserve",
         "patroni.service: Unit.StartLimitIntervalSec",

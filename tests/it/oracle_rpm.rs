@@ -5,6 +5,7 @@
 mod carried;
 mod closures;
 mod hard;
+mod real;
 mod solv;
 mod versions;
 

@@ -347,6 +347,7 @@ impl Host {
 
 const SYSTEM: &str = ":/usr/sbin:/usr/bin:/sbin:/bin";
 const SEED: &str = "var/lib/pgbundle/seed";
+const ENABLE: &str = "--no-reload enable pgbundle.service";
 const START: &str = "start --no-block pgbundle.service";
 
 fn said(output: &Output) -> String {
@@ -379,7 +380,9 @@ fn assert_planted(host: &Host, identity: &Identity) {
     assert_eq!(unit.replace(&path, ""), source);
     let log = host.log();
     assert_eq!(log.last().unwrap(), START);
-    assert!(log.contains(&"--no-reload enable pgbundle.service".to_owned()));
+    // Links first: one reload reads them and the unit.
+    let enabled = log.iter().rposition(|line| line == ENABLE).unwrap();
+    assert_eq!(log[enabled + 1], "daemon-reload");
 }
 
 #[test]

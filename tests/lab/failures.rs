@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,10 @@ use crate::stream::{self, Stream, longest_gap, nothing_is_lost};
 use crate::tell;
 use crate::twin;
 use crate::waiting::{wait_serving, wait_standbys};
+use crate::workspace::Workspace;
 
+/// A pause while a host comes back that asks for a reason. It was seen once, and none was found.
+const LONG: Duration = Duration::from_secs(15);
 const SOON: Duration = Duration::from_secs(60);
 const DATA: &str = "/var/lib/postgresql/15/main";
 
@@ -145,28 +149,26 @@ fn a_leader_is_killed(
     wait_standbys(client, 1, 1)?;
     stream.wait_after(Instant::now(), SOON, |row| row.waited_for_standby)?;
     let written = stream.end();
-    let (after, alone): (Vec<_>, Vec<_>) = written
+    let since: Vec<_> = written
         .iter()
         .filter(|row| row.begun >= killed)
         .cloned()
-        .partition(|row| row.waited_for_standby);
+        .collect();
+    let alone = since.iter().filter(|row| !row.waited_for_standby).count();
+    let pause = longest_gap(&since);
     eprintln!(
         "lab: {death:?} of {leader}: next write after {:.1} s; {} rows before, {} after, {} of a primary alone; \
          whole again after {:.1} s, in which no pause was longer than {:.1} s",
         outage.as_secs_f64(),
-        written.len() - after.len() - alone.len(),
-        after.len(),
-        alone.len(),
+        written.len() - since.len(),
+        since.len() - alone,
+        alone,
         returning.elapsed().as_secs_f64(),
-        longest_gap(
-            &written
-                .iter()
-                .filter(|row| row.begun >= killed)
-                .cloned()
-                .collect::<Vec<_>>()
-        )
-        .as_secs_f64(),
+        pause.as_secs_f64(),
     );
+    if pause > LONG {
+        keep_journals(lab, &leader)?;
+    }
     rows.extend(written.iter().map(|row| row.number));
     nothing_is_lost(client, rows)?;
     assert_eq!(
@@ -176,6 +178,20 @@ fn a_leader_is_killed(
     );
     etcd_is_whole(lab)?;
     Ok(outage)
+}
+
+fn keep_journals(lab: &Lab, killed: &str) -> Result<(), Failure> {
+    let name = format!("{}-{killed}", lab.run_name());
+    let folder = Workspace::open()?.folder.join("pauses").join(name);
+    fs::create_dir_all(&folder)?;
+    for host in lab.hosts() {
+        fs::write(folder.join(format!("{}.log", host.name)), host.journal()?)?;
+    }
+    eprintln!(
+        "lab: a long pause; the journals are in {}",
+        folder.display()
+    );
+    Ok(())
 }
 
 fn kill_processes(host: &Host) -> Result<(), Failure> {
@@ -232,7 +248,7 @@ fn it_comes_back(lab: &mut Lab, name: &str, death: Death) -> Result<(), Failure>
 /// Takes etcd's data from a host that is off.
 pub fn lose_etcd(host: &Host) -> Result<(), Failure> {
     host.with_disk(|root| {
-        std::fs::remove_dir_all(root.join("var/lib/etcd/pgbundle/member"))?;
+        fs::remove_dir_all(root.join("var/lib/etcd/pgbundle/member"))?;
         Ok(())
     })
 }
@@ -240,7 +256,7 @@ pub fn lose_etcd(host: &Host) -> Result<(), Failure> {
 /// Takes the seed from a host that is off, as a medium is detached after the first boot.
 pub fn lose_seed(host: &Host) -> Result<(), Failure> {
     host.with_disk(|root| {
-        std::fs::remove_dir_all(root.join("var/lib/cloud/seed/nocloud"))?;
+        fs::remove_dir_all(root.join("var/lib/cloud/seed/nocloud"))?;
         Ok(())
     })
 }
@@ -248,10 +264,10 @@ pub fn lose_seed(host: &Host) -> Result<(), Failure> {
 fn change_instance(host: &Host) -> Result<(), Failure> {
     host.with_disk(|root| {
         let path = root.join("var/lib/cloud/seed/nocloud/meta-data");
-        let before = std::fs::read_to_string(&path)?;
+        let before = fs::read_to_string(&path)?;
         let after = before.replace("instance-id: ", "instance-id: another-");
         assert_ne!(after, before, "the meta-data names an instance");
-        Ok(std::fs::write(&path, after)?)
+        Ok(fs::write(&path, after)?)
     })
 }
 

@@ -7,8 +7,8 @@ claims! {
     pub struct Systemd {
         /// `StartLimitIntervalSec=` in `[Unit]`; before it was `StartLimitInterval=` in `[Service]`.
         pub limits_starts_in_unit: bool,
-        /// How a timeout is switched off: the word is understood everywhere since
-        /// then, 0 before, where `TimeoutStartSec=` took it for the same.
+        /// How `TimeoutStartSec=` is switched off: `infinity`; before, 0, as
+        /// that was added to the time of day, and so was over at once.
         pub no_timeout: &'static str,
         /// `+` before a program runs it as root; before, `PermissionsStartOnly=`
         /// did so for all lines but `ExecStart=`.

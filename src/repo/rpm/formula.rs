@@ -128,7 +128,7 @@ mod tests {
                 assert_eq!(told(text, false), false_when, "{text}");
             }
         }
-        let many = vec!["(a and b)"; 7].join(" or ");
+        let many = ["(a and b)"; 7].join(" or ");
         let many = format!("({many})");
         assert_eq!(clauses(&Requirement::read(&many).unwrap(), true), None);
     }

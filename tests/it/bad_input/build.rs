@@ -191,7 +191,6 @@ fn a_build_that_fails_leaves_the_release_before_it() {
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny (amd64)
     lock     [ROOT]/demo.tiny-amd64.lock: 10 packages, [N] KiB, as of 2026-01-05T02:11:10Z
     secrets  [ROOT]/secrets
-    fetch    12 files, [N] KiB, of which [N] B are not in the store yet
     error: the user-data of `db-1` has [N] bytes, [N] more than the 16384 that every platform takes: spread its roles over more nodes, or name fewer sources
     ");
 }

@@ -85,6 +85,7 @@ fn a_blob_that_was_altered_is_not_used_where_nothing_may_be_fetched() {
     exit code 3
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny (amd64)
     lock     [ROOT]/demo.tiny-amd64.lock: 10 packages, [N] KiB, as of 2026-01-05T02:11:10Z
+    secrets  [ROOT]/secrets
     fetch    12 files, [N] KiB, of which [N] B are not in the store yet
     warning: [ROOT]/store/sha256/[..]/[SHA256] was altered: it is [N] bytes with digest [SHA256], not [N] bytes with digest [SHA256]; it was moved to [ROOT]/store/aside/[SHA256].0, fetch it again
     error: 1 file is not to be had:

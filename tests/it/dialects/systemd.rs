@@ -18,6 +18,10 @@ pub fn judge(table: &Table, text: &str) -> Vec<String> {
         if !table.knows(&word) {
             unknown.push(word);
         }
+        if directive.starts_with("Timeout") && value == "infinity" {
+            let word = "timeout infinity".to_owned();
+            unknown.extend((!table.knows(&word)).then_some(word));
+        }
         if directive.starts_with("Exec") {
             let prefix = value.chars().take_while(|c| "-@:+!|".contains(*c));
             let mut words: Vec<_> = prefix.map(|c| format!("exec-prefix {c}")).collect();

@@ -284,15 +284,15 @@ const CASES: [Case; 15] = [
 ];
 
 /// A line of a case.
-struct Line<'l> {
-    name: &'l str,
-    evr: &'l str,
+pub struct Line<'l> {
+    pub name: &'l str,
+    pub evr: &'l str,
     arch: &'l str,
-    fields: Vec<(&'l str, &'l str)>,
+    pub fields: Vec<(&'l str, &'l str)>,
 }
 
 impl<'l> Line<'l> {
-    fn read(line: &'l str) -> Self {
+    pub fn read(line: &'l str) -> Self {
         let mut parts = line.split("; ");
         let mut words = parts.next().unwrap().split(' ');
         Self {
@@ -303,7 +303,7 @@ impl<'l> Line<'l> {
         }
     }
 
-    fn of(&self, field: &str) -> Vec<String> {
+    pub fn of(&self, field: &str) -> Vec<String> {
         let mine = self.fields.iter().filter(|(name, _)| *name == field);
         let mut values: Vec<_> = mine.map(|(_, value)| (*value).to_owned()).collect();
         if field == "provides" {
