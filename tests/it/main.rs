@@ -27,6 +27,7 @@ mod plain_files;
 mod profiles;
 mod render;
 mod reproducible;
+mod rpm_build;
 mod rpm_lock;
 mod rpm_prove;
 #[path = "../../src/repo/rpm/publishing.rs"]
