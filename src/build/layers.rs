@@ -6,7 +6,7 @@ use super::BuildError;
 use crate::base::{BundlePath, NodeName, NodePath, Role, Sha256};
 use crate::bundle::assignment::Assignment;
 use crate::bundle::manifest::{Family, Layer, ManifestFile, PackageEntry};
-use crate::bundle::{plain_file, seal};
+use crate::bundle::{plain_file, seal, wheel_path};
 use crate::lock::{Lock, LockedPackage};
 use crate::repo::rpm::repodata;
 use crate::store::Blob;
@@ -57,6 +57,15 @@ pub fn packages(
         for file in repodata::write(elements, lock.date)? {
             tree.insert_bytes(bundle_path(&format!("packages/{}", file.path))?, file.bytes)?;
         }
+    }
+    for wheel in lock
+        .wheels
+        .iter()
+        .filter(|wheel| wheel.roles.contains(&role))
+    {
+        let content = stored(blobs, wheel.sha256, wheel.size);
+        let path = wheel_path(&wheel.file).map_err(BuildError::Path)?;
+        tree.insert(path, plain(content))?;
     }
     for file in lock.files.iter().filter(|file| file.roles.contains(&role)) {
         let content = stored(blobs, file.sha256, file.size);

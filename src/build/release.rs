@@ -124,5 +124,19 @@ fn bill(bundle: &RoleBundle, generation: u64, inputs: &Inputs<'_>, lock: &Lock) 
             sha256: file.sha256,
         })
         .collect();
-    sbom::write(&subject, &package_list(bundle.role, lock), &plain)
+    let wheels: Vec<_> = inputs
+        .locked
+        .wheels(bundle.role)
+        .map(|wheel| sbom::WheelEntry {
+            project: wheel.file.project(),
+            version: wheel.file.version().to_owned(),
+            sha256: wheel.sha256,
+        })
+        .collect();
+    let carried = sbom::Carried {
+        packages: &package_list(bundle.role, lock),
+        wheels: &wheels,
+        files: &plain,
+    };
+    sbom::write(&subject, carried)
 }

@@ -9,6 +9,7 @@
 //! packages/Packages                   the repository's index for this role (deb family)
 //! packages/repodata/<file>            the same for yum and dnf (rpm family)
 //! packages/pool/<file>                the packages themselves
+//! packages/wheels/<file>              Python wheels, where a component runs on them
 //! packages/files/<name>               plain files, by their names in the spec
 //! cluster/ca.pem                      the set of CAs that nodes trust
 //! cluster/nodes/<node>/assignment.json
@@ -36,4 +37,10 @@ use crate::base::path::NotAPath;
 /// Where a plain file of that name lies in a bundle.
 pub fn plain_file(name: &str) -> Result<BundlePath, NotAPath> {
     format!("packages/files/{name}").parse()
+}
+
+/// Where a Python wheel lies in a bundle.
+#[cfg(feature = "workstation")]
+pub fn wheel_path(name: &crate::wheel::WheelName) -> Result<BundlePath, NotAPath> {
+    format!("packages/wheels/{name}").parse()
 }

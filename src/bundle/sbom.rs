@@ -37,6 +37,28 @@ pub struct PlainEntry {
     pub sha256: Sha256,
 }
 
+/// A Python wheel on the bill.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WheelEntry {
+    /// Its project's normalised name.
+    pub project: String,
+    /// Its version.
+    pub version: String,
+    /// Its digest.
+    pub sha256: Sha256,
+}
+
+/// What a bundle carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Carried<'a> {
+    /// Packages of the host's family.
+    pub packages: &'a [PackageEntry],
+    /// Python wheels.
+    pub wheels: &'a [WheelEntry],
+    /// Plain files.
+    pub files: &'a [PlainEntry],
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Bom<'a> {
@@ -87,9 +109,12 @@ struct Hash {
 }
 
 /// Writes the bill, its components sorted, in canonical JSON.
-pub fn write(subject: &Subject<'_>, packages: &[PackageEntry], files: &[PlainEntry]) -> Vec<u8> {
-    let packages = packages.iter().map(|package| of_package(subject, package));
-    let mut components: Vec<_> = packages.chain(files.iter().map(of_file)).collect();
+pub fn write(subject: &Subject<'_>, carried: Carried<'_>) -> Vec<u8> {
+    let packages = carried.packages.iter();
+    let packages = packages.map(|package| of_package(subject, package));
+    let wheels = carried.wheels.iter().map(of_wheel);
+    let files = carried.files.iter().map(of_file);
+    let mut components: Vec<_> = packages.chain(wheels).chain(files).collect();
     components.sort_by(|a, b| a.reference.cmp(&b.reference));
     canonical(&Bom {
         bom_format: "CycloneDX",
@@ -128,6 +153,20 @@ fn of_package(subject: &Subject<'_>, package: &PackageEntry) -> Component {
         name: package.name.clone(),
         version: package.version.clone(),
         hashes: [hash(package.sha256)],
+        purl,
+    }
+}
+
+/// purl-spec, type `pypi`: its names are normalised already.
+fn of_wheel(wheel: &WheelEntry) -> Component {
+    let (name, version) = (encode(&wheel.project), encode(&wheel.version));
+    let purl = format!("pkg:pypi/{name}@{version}");
+    Component {
+        kind: "library",
+        reference: format!("{purl}#{}", wheel.sha256),
+        name: wheel.project.clone(),
+        version: wheel.version.clone(),
+        hashes: [hash(wheel.sha256)],
         purl,
     }
 }
@@ -235,7 +274,17 @@ mod tests {
             version: "2.0".to_owned(),
             sha256: Sha256::of(b"tool"),
         }];
-        serde_json::from_slice(&write(&subject, packages, &files)).unwrap()
+        let wheels = [WheelEntry {
+            project: "python-etcd".to_owned(),
+            version: "0.4.5".to_owned(),
+            sha256: Sha256::of(b"wheel"),
+        }];
+        let carried = Carried {
+            packages,
+            wheels: &wheels,
+            files: &files,
+        };
+        serde_json::from_slice(&write(&subject, carried)).unwrap()
     }
 
     #[test]
@@ -249,5 +298,7 @@ mod tests {
         let purl = "pkg:deb/debian/keepalived@1:2.2.7-1%2Bb2?arch=amd64&distro=debian-12";
         assert_eq!(bill_ab["components"][0]["purl"], purl);
         assert_ne!(bill_ab["serialNumber"], bill(&[a])["serialNumber"]);
+        let wheel = "pkg:pypi/python-etcd@0.4.5";
+        assert_eq!(bill_ab["components"][3]["purl"], wheel);
     }
 }

@@ -14,6 +14,7 @@ use crate::store::fetch::{self, Fetch, Progress, Want};
 use crate::store::http::Client;
 use crate::store::place::Place;
 use crate::store::{Blob, Store};
+use crate::wheel::pip::{self, PipError};
 
 /// Downloads at a time: enough to fill a line, few enough for any mirror.
 const PARALLEL: usize = 4;
@@ -29,7 +30,10 @@ pub fn fetch(
 ) -> Result<BTreeMap<Sha256, Blob>, Failure> {
     let client = match offline {
         true => None,
-        false => Some(mirror::client(locking.mirrors)?),
+        false => {
+            bring_wheels(locking)?;
+            Some(mirror::client(locking.mirrors)?)
+        }
     };
     fetch_all(locking, client.as_ref(), &wants(locked))
 }
@@ -99,7 +103,7 @@ pub fn at_hand(store: &Store, locked: LockedPlan<'_>) -> Option<BTreeMap<Sha256,
     wants(locked).iter().map(find).collect()
 }
 
-/// Packages, signed indexes and plain files of a lock.
+/// Packages, signed indexes, Python wheels and plain files of a lock.
 pub fn wants(locked: LockedPlan<'_>) -> Vec<Want> {
     let pinned = locked
         .wants()
@@ -111,7 +115,58 @@ pub fn wants(locked: LockedPlan<'_>) -> Vec<Want> {
             size: want.size,
             sha256: want.sha256,
         });
-    pinned.chain(plain_wants(locked.lock())).collect()
+    let wheels = wheel_wants(locked.lock());
+    pinned
+        .chain(wheels)
+        .chain(plain_wants(locked.lock()))
+        .collect()
+}
+
+/// How wheels are named among the sources.
+const WHEELS: &str = "Python wheels";
+
+fn wheel_wants(lock: &Lock) -> impl Iterator<Item = Want> + '_ {
+    lock.wheels.iter().map(|wheel| Want {
+        source: WHEELS.to_owned(),
+        path: wheel.file.to_string(),
+        size: wheel.size,
+        sha256: wheel.sha256,
+    })
+}
+
+/// Brings the wheels that the store does not have, through pip.
+fn bring_wheels(locking: &Locking<'_>) -> Result<(), Failure> {
+    let plan = locking.plan;
+    let (Some(python), false) = (&plan.profile.python, plan.wheel_roles.is_empty()) else {
+        return Ok(());
+    };
+    let missing = python
+        .wheels
+        .iter()
+        .filter(|wheel| !locking.store.has(wheel.sha256));
+    let missing = missing.count();
+    if missing == 0 {
+        return Ok(());
+    }
+    locking.ui.say(format!(
+        "wheels   {missing} for {}, by this machine's pip",
+        python.interpreter
+    ));
+    let wanted = pip::Wanted {
+        wheels: &python.wheels,
+        interpreter: &python.interpreter,
+        tools: &python.tools,
+        folder: locking.mirrors.wheels.as_deref(),
+    };
+    pip::bring(wanted, locking.store).map_err(|error| {
+        let hint = match &error {
+            PipError::NoPip(_) => "install pip (python3-pip), or import a store that has the wheels",
+            PipError::Pip { .. } => "see to pip's index and to the network, name a folder that has the wheels: `--wheels DIR`, or import a store that has them",
+            PipError::BuiltOther { .. } => "import a store that has it, or build with the Python that a distribution ships",
+            _ => "see to the disk and its rights",
+        };
+        Failure::world(error.to_string()).hint(hint)
+    })
 }
 
 fn plain_wants(lock: &Lock) -> impl Iterator<Item = Want> + '_ {

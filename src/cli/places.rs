@@ -60,6 +60,11 @@ pub struct MirrorArguments {
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 
+    /// A folder with the Python wheels and sources that the profile pins, asked instead of pip's
+    /// index
+    #[arg(long, value_name = "DIR")]
+    pub wheels: Option<PathBuf>,
+
     /// How long a mirror may be silent before it is tried again; after four tries it is given up
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     pub stall: u16,
@@ -73,6 +78,7 @@ impl Default for MirrorArguments {
             mirrors: None,
             keys: None,
             ca_file: None,
+            wheels: None,
             stall: 30,
         }
     }

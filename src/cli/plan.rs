@@ -106,8 +106,23 @@ fn describe(plan: &Plan) -> String {
             ),
         );
     }
+    wheels(plan, &mut text);
     origins(plan, &mut text);
     text
+}
+
+fn wheels(plan: &Plan, text: &mut String) {
+    let Some(python) = &plan.profile.python else {
+        return;
+    };
+    for role in &plan.wheel_roles {
+        let (count, component) = (python.wheels.len(), &python.component);
+        let set = format!("{count} wheels for {}", python.interpreter);
+        line(
+            text,
+            format_args!("  {role} carries {set}, which {component} runs on"),
+        );
+    }
 }
 
 /// What of the packages is out of the ordinary: who brings them, and how old they stay.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::request::asked;
-use super::{Lock, LockedFile, LockedPackage};
+use super::{Lock, LockedFile, LockedPackage, LockedWheel};
 use crate::base::{Role, Sha256};
 use crate::plan::Plan;
 use crate::repo::BaseList;
@@ -151,6 +151,14 @@ impl<'a> LockedPlan<'a> {
             .files
             .iter()
             .filter(move |f| f.roles.contains(&role))
+    }
+
+    /// The Python wheels of a role, in the lock's order.
+    pub fn wheels(&self, role: Role) -> impl Iterator<Item = &'a LockedWheel> {
+        self.lock
+            .wheels
+            .iter()
+            .filter(move |wheel| wheel.roles.contains(&role))
     }
 
     /// The package files that the store must have, in the lock's order.

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::{Architecture, Epoch, Role, SchemaVersion, Sha256};
 use crate::bundle::manifest::Family;
+use crate::wheel::WheelName;
 
 /// The lock, beside the spec as `<spec>.<profile>-<architecture>.lock` (TOML).
 ///
@@ -46,6 +47,9 @@ pub struct Lock {
     /// The closure, sorted by family, name and version.
     #[serde(default, rename = "package", skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<LockedPackage>,
+    /// Python wheels, sorted by project.
+    #[serde(default, rename = "wheel", skip_serializing_if = "Vec::is_empty")]
+    pub wheels: Vec<LockedWheel>,
     /// Plain files, sorted by name.
     #[serde(default, rename = "file", skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<LockedFile>,
@@ -96,6 +100,23 @@ pub struct LockedPackage {
     /// its file lies, which is in `packages/pool/`: its stanza of `Packages`
     /// (deb), its element of `primary.xml` (rpm). How a bundle's index is made.
     pub stanza: String,
+}
+
+/// A Python wheel, as the profile pins it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedWheel {
+    /// Its file's name.
+    pub file: WheelName,
+    /// Bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
+    /// Digest of the source distribution that it is built from, where the index has no wheel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sdist: Option<Sha256>,
+    /// Roles that carry it.
+    pub roles: Vec<Role>,
 }
 
 /// A plain file.

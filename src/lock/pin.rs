@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::request::{asked, digest};
+use super::request::{asked, digest, wheels};
 use super::{Lock, LockedFile, LockedIndex};
 use crate::base::SchemaVersion;
 use crate::plan::Plan;
@@ -153,6 +153,7 @@ pub fn make(
         asked,
         indexes: proofs.iter().flat_map(index_rows).collect(),
         packages: row::distinct(packages)?,
+        wheels: wheels(plan),
         files: file_rows(plan, file_sizes)?,
     };
     Ok((lock, warnings))

@@ -1,11 +1,13 @@
 //! What a lock was asked for, as sorted sentences, so that a lock can say
 //! which of them is new.
 
+use super::LockedWheel;
 use crate::base::{Role, Sha256};
 use crate::plan::Plan;
 use crate::profile::{Repository, Source};
 use crate::repo::BaseList;
 use crate::spec::PlainFile;
+use crate::wheel::Wheel;
 
 /// The sentences for a plan and the base lists it is proved against.
 ///
@@ -22,10 +24,53 @@ pub fn asked(plan: &Plan, bases: &[BaseList]) -> Vec<String> {
         .map(|base| format!("the base {} is sha256 {}", base.name, base.digest));
     let sources = plan.profile.sources.iter().map(source);
     let files = plan.spec.plain_files.iter().map(file);
-    let mut sentences: Vec<_> = roots.chain(bases).chain(sources).chain(files).collect();
+    let wheels = wheels(plan);
+    let wheels = wheels.iter().map(wheel_sentence);
+    let sentences = roots.chain(bases).chain(sources).chain(files).chain(wheels);
+    let mut sentences: Vec<_> = sentences.collect();
     sentences.sort();
     sentences.dedup();
     sentences
+}
+
+/// The wheels that a plan carries, in the order of their sentences.
+pub fn wheels(plan: &Plan) -> Vec<LockedWheel> {
+    let pinned = plan.profile.python.iter().flat_map(|python| &python.wheels);
+    let row = |wheel: &Wheel| LockedWheel {
+        file: wheel.name.clone(),
+        size: wheel.size,
+        sha256: wheel.sha256,
+        sdist: wheel.sdist.as_ref().map(|sdist| sdist.sha256),
+        roles: plan.wheel_roles.clone(),
+    };
+    let mut rows: Vec<_> = match plan.wheel_roles.is_empty() {
+        true => Vec::new(),
+        false => pinned.map(row).collect(),
+    };
+    rows.sort_by_key(wheel_sentence);
+    rows
+}
+
+const WHEEL: &str = "the wheel ";
+
+/// What is asked for with a wheel.
+pub fn wheel_sentence(wheel: &LockedWheel) -> String {
+    let origin = match wheel.sdist {
+        Some(sdist) => format!("built from sha256 {sdist}"),
+        None => "as its project made it".to_owned(),
+    };
+    format!(
+        "{WHEEL}{} is {} bytes, sha256 {}, {origin}, for {}",
+        wheel.file,
+        wheel.size,
+        wheel.sha256,
+        words(&wheel.roles)
+    )
+}
+
+/// Whether a sentence is one of those.
+pub fn is_of_a_wheel(sentence: &str) -> bool {
+    sentence.starts_with(WHEEL)
 }
 
 /// The digest of the sentences.

@@ -56,6 +56,7 @@ fn plan(roots: &[(Role, &[&str])]) -> Plan {
             .iter()
             .map(|(role, roots)| (*role, names(roots)))
             .collect(),
+        wheel_roles: Vec::new(),
     }
 }
 
@@ -89,6 +90,7 @@ fn profile() -> Profile {
         }],
         bases: vec![],
         components: BTreeMap::new(),
+        python: None,
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],

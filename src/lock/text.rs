@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::request::digest;
-use super::{Lock, LockedFile, LockedIndex, LockedPackage};
+use super::request::{digest, is_of_a_wheel, wheel_sentence};
+use super::{Lock, LockedFile, LockedIndex, LockedPackage, LockedWheel};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
 use crate::document::Fault;
@@ -39,6 +39,9 @@ pub enum LockTextError {
         /// The stanza's field.
         field: &'static str,
     },
+    /// The wheels are not those that were asked for.
+    #[error("the Python wheels are not those that `asked` names, or not in that order")]
+    Wheels,
     /// The digest of what was asked does not match.
     #[error("`request` is not the digest of `asked`")]
     Request,
@@ -53,6 +56,7 @@ impl LockTextError {
             Self::Toml(error) => error.span(),
             Self::Order { at, .. } => last(&basic(at)),
             Self::Stanza { name, .. } => first(&format!("name = {}", basic(name))),
+            Self::Wheels => first("[[wheel]]"),
             Self::Request => first("request = "),
         };
         Fault {
@@ -101,6 +105,15 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
     }
     for row in &lock.files {
         sorted("roles", &row.roles, |role| *role, |_| &row.name)?;
+    }
+    let rows = lock.wheels.iter().map(wheel_sentence);
+    if !rows.eq(lock
+        .asked
+        .iter()
+        .filter(|line| is_of_a_wheel(line))
+        .cloned())
+    {
+        return Err(LockTextError::Wheels);
     }
     Ok(lock)
 }
@@ -195,6 +208,7 @@ pub fn write(lock: &Lock) -> String {
     out.list("asked", lock.asked.iter());
     lock.indexes.iter().for_each(|row| out.index(row));
     lock.packages.iter().for_each(|row| out.package(row));
+    lock.wheels.iter().for_each(|row| out.wheel(row));
     lock.files.iter().for_each(|row| out.file(row));
     out.0
 }
@@ -254,6 +268,17 @@ impl Text {
         self.number("installed_size", row.installed_size);
         self.roles(&row.roles);
         self.line("stanza", &literal(&row.stanza));
+    }
+
+    fn wheel(&mut self, row: &LockedWheel) {
+        self.table("wheel");
+        self.text("file", row.file.as_str());
+        self.number("size", row.size);
+        self.text("sha256", &row.sha256.to_string());
+        if let Some(sdist) = row.sdist {
+            self.text("sdist", &sdist.to_string());
+        }
+        self.roles(&row.roles);
     }
 
     fn file(&mut self, row: &LockedFile) {

@@ -26,6 +26,8 @@ pub struct Plan {
     pub postgres_major: u32,
     /// For each role that a node carries, the packages it asks for by name, sorted.
     pub packages: BTreeMap<Role, Vec<String>>,
+    /// The roles that carry the profile's Python wheels, sorted.
+    pub wheel_roles: Vec<Role>,
 }
 
 impl Plan {

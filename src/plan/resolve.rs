@@ -99,12 +99,21 @@ pub fn resolve(
     if !faults.is_empty() {
         return Err(faults);
     }
+    let runs_on_wheels = |role: &Role| {
+        let component = profile
+            .python
+            .as_ref()
+            .map(|python| python.component.as_str());
+        roles.of(*role, &spec).any(|name| Some(name) == component)
+    };
+    let wheel_roles = packages.keys().copied().filter(runs_on_wheels).collect();
     Ok(Plan {
         spec,
         profile,
         architecture,
         postgres_major,
         packages,
+        wheel_roles,
     })
 }
 

@@ -5,6 +5,7 @@ mod dialect;
 mod generation;
 mod parse;
 mod parse_postgres;
+mod parse_python;
 mod parse_source;
 mod source;
 
@@ -19,6 +20,7 @@ use time::Date;
 
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
+use crate::wheel::{Interpreter, Wheel, WheelName};
 use source::MAJOR;
 
 /// A profile, complete: what `extends` named has been merged in.
@@ -44,6 +46,8 @@ pub struct Profile {
     pub bases: Vec<Base>,
     /// Components (`etcd`, `patroni`, …) by name.
     pub components: BTreeMap<String, Component>,
+    /// The Python wheels that one of them runs on, where no package has it.
+    pub python: Option<Python>,
     /// Paths on the node by name; `{major}` has been left in place.
     pub paths: BTreeMap<String, String>,
     /// Units that restart or stop services behind the cluster's back, masked on every node.
@@ -107,6 +111,21 @@ impl Postgres {
         let (_, reason) = self.absent.range(..=major).next_back()?;
         Some(reason)
     }
+}
+
+/// The `[python]` of a profile: a fixed set of wheels for the hosts' own Python.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Python {
+    /// The component that runs on them (`patroni`).
+    pub component: String,
+    /// The hosts' Python.
+    pub interpreter: Interpreter,
+    /// The wheel of pip, which installs the others on a host; one of `wheels`.
+    pub pip: WheelName,
+    /// The set, sorted by project.
+    pub wheels: Vec<Wheel>,
+    /// What builds those of them that exist as source alone, sorted by project.
+    pub tools: Vec<Wheel>,
 }
 
 /// A named package list of a base image.

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use toml::Spanned;
 
-use super::{Base, Component, Generation, Profile, Source, parse_postgres, parse_source};
+use super::{
+    Base, Component, Generation, Profile, Source, parse_postgres, parse_python, parse_source,
+};
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
@@ -49,6 +51,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
             .add("a profile needs at least one architecture", None, "", None);
     }
     let postgres = parse_postgres::read(&root, parent.map(|parent| &parent.postgres));
+    let python = parse_python::read(&root, parent.and_then(|parent| parent.python.as_ref()));
     let inherited_sources = inherited_sources(&root, parent);
     let sources = root
         .tables("source")
@@ -95,6 +98,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         sources: sources?,
         bases: bases?,
         components,
+        python,
         paths,
         disturbing_units,
         disabled_modules,

@@ -5,8 +5,11 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// `{distribution}-{version}(-{build})?-{python}-{abi}-{platform}.whl`
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct WheelName {
     text: String,
     distribution: String,
@@ -53,6 +56,20 @@ impl FromStr for WheelName {
     }
 }
 
+impl TryFrom<String> for WheelName {
+    type Error = NotAWheel;
+
+    fn try_from(text: String) -> Result<Self, NotAWheel> {
+        text.parse()
+    }
+}
+
+impl From<WheelName> for String {
+    fn from(name: WheelName) -> Self {
+        name.text
+    }
+}
+
 impl fmt::Display for WheelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -68,6 +85,13 @@ impl WheelName {
     /// The project, as the file name writes it (`python_etcd`).
     pub fn distribution(&self) -> &str {
         &self.distribution
+    }
+
+    /// The project's name as all who compare names write it (PEP 503): `python-etcd`.
+    pub fn project(&self) -> String {
+        self.distribution
+            .to_ascii_lowercase()
+            .replace(['_', '.'], "-")
     }
 
     /// The version.

@@ -186,6 +186,7 @@ pub fn profile() -> Profile {
             .collect(),
         bases: vec![],
         components: BTreeMap::new(),
+        python: None,
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],
@@ -205,6 +206,7 @@ pub fn plan(profile: Profile) -> Plan {
             .iter()
             .map(|(role, roots)| (*role, names(roots)))
             .collect(),
+        wheel_roles: Vec::new(),
     }
 }
 

@@ -3,8 +3,9 @@
 use std::fs;
 use std::process::Command;
 
-use crate::rpm_tiny::TinyEl;
+use crate::rpm_tiny::{LOCK, TinyEl};
 use crate::sample::accepts;
+use crate::wheels::debian_wheels;
 
 /// How Enterprise Linux 9 is rendered, with packages from elsewhere.
 const LIKE_EL9: &str = r#"extends = "el9"
@@ -58,6 +59,83 @@ fn a_bundle_carries_a_yum_repository_of_its_roles_packages() {
         "{files:?}"
     );
     assert!(carried("proxy").iter().any(|name| name.contains("haproxy")));
+}
+
+/// With pip and setuptools, as Debian has them, for what PostgreSQL's role runs on.
+fn with_wheels() -> TinyEl {
+    let mut tiny = built();
+    let folder = tiny.path("wheels");
+    fs::create_dir(&folder).unwrap();
+    let mut tables = String::new();
+    let mut pip = String::new();
+    for (path, wheel) in debian_wheels(&["pip-", "setuptools-"]) {
+        fs::copy(&path, folder.join(wheel.name.as_str())).unwrap();
+        let (name, size, sha256) = (&wheel.name, wheel.size, wheel.sha256);
+        tables +=
+            &format!("[[python.wheel]]\nfile = \"{name}\"\nsize = {size}\nsha256 = \"{sha256}\"\n");
+        if wheel.name.project() == "pip" {
+            pip = name.to_string();
+        }
+    }
+    let python = format!(
+        "[python]\ncomponent = \"patroni\"\nversion = \"3.9\"\nmachine = \"x86_64\"\nglibc = \"2.34\"\npip = \"{pip}\"\n"
+    );
+    tiny.tables(python + &tables);
+    tiny
+}
+
+#[test]
+fn pinned_wheels_are_locked_and_carried_by_the_role_that_runs_on_them() {
+    let tiny = with_wheels();
+    let build = [&BUILD[..], &["--wheels", "wheels"]].concat();
+    let said = tiny.ask(&build).0.succeeded();
+    assert!(
+        said.contains("wheels   2 for Python 3.9 on x86_64"),
+        "{said}"
+    );
+    let carried = |role: &str| {
+        let bundle = tiny.path(&format!("{PUBLIC}/bundles/{role}.tar.gz"));
+        let listed = accepts(Command::new("tar").arg("tzf").arg(bundle));
+        listed
+            .lines()
+            .filter(|name| name.starts_with("packages/wheels/") && name.ends_with(".whl"))
+            .count()
+    };
+    assert_eq!(
+        [carried("etcd"), carried("postgres"), carried("proxy")],
+        [0, 2, 0]
+    );
+    let bill = fs::read_to_string(tiny.path(&format!("{PUBLIC}/sbom.postgres.json"))).unwrap();
+    assert!(bill.contains("pkg:pypi/setuptools@"), "{bill}");
+    fs::remove_dir_all(tiny.path("wheels")).unwrap();
+    let again = [&BUILD[..], &["--offline", "--locked"]].concat();
+    let said = tiny.ask(&again).0.succeeded();
+    assert!(said.contains("kept     dist/"), "{said}");
+}
+
+#[test]
+fn a_wheel_that_is_not_to_be_had_or_was_edited_is_told() {
+    let tiny = with_wheels();
+    fs::remove_dir_all(tiny.path("wheels")).unwrap();
+    fs::create_dir(tiny.path("wheels")).unwrap();
+    let build = [&BUILD[..], &["--wheels", "wheels"]].concat();
+    let said = tiny.ask(&build).0.failed_with(3);
+    assert!(said.contains("pip cannot download the wheels"), "{said}");
+    assert!(!tiny.path("dist").exists(), "nothing half-made");
+    let said = tiny
+        .ask(&[&BUILD[..], &["--offline"]].concat())
+        .0
+        .failed_with(3);
+    assert!(said.contains("of source `Python wheels`"), "{said}");
+    let lock = fs::read_to_string(tiny.path(LOCK)).unwrap();
+    let at = lock.find("[[wheel]]").unwrap();
+    let edited = lock[..at].to_owned() + &lock[at..].replacen("size = ", "size = 1", 1);
+    fs::write(tiny.path(LOCK), edited).unwrap();
+    let said = tiny.ask(&BUILD).0.failed_with(2);
+    assert!(
+        said.contains("the Python wheels are not those that `asked` names"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -165,6 +165,7 @@ pub struct TinyEl {
     pub sandbox: Sandbox,
     files: Files,
     more: &'static str,
+    tables: String,
 }
 
 impl TinyEl {
@@ -173,6 +174,7 @@ impl TinyEl {
             sandbox: Sandbox::new(),
             files: Files::new(),
             more: "",
+            tables: String::new(),
         };
         tiny.sandbox.write("demo.toml", SPEC);
         tiny.sandbox.write("profiles/bases/tiny-el.rpms", BASE);
@@ -242,6 +244,11 @@ impl TinyEl {
         self.more = more;
     }
 
+    /// Puts more tables at the profile's end.
+    pub fn tables(&mut self, more: String) {
+        self.tables = more;
+    }
+
     /// A file that the mirror serves.
     pub fn file(&mut self, part: &str) -> &mut Vec<u8> {
         let mut found = self
@@ -268,6 +275,7 @@ impl TinyEl {
             .replace("MIRROR", &server.root())
             .replace("OLD", &OLD.fingerprint().to_hex())
             .replace("NEW", &NEW.fingerprint().to_hex());
+        let profile = format!("{profile}\n{}", self.tables);
         self.sandbox.write("profiles/tiny-el.toml", &profile);
         let cluster = ["--library", ".", "--cluster", "demo.toml"];
         let places = ["--store", "store", "--keys", "keys"];

@@ -62,6 +62,7 @@ pub fn plan() -> Plan {
         architecture: "amd64".parse().unwrap(),
         postgres_major: 15,
         packages: Default::default(),
+        wheel_roles: Vec::new(),
     }
 }
 
@@ -127,6 +128,7 @@ fn profile() -> Profile {
         sources: vec![],
         bases: vec![],
         components: Default::default(),
+        python: None,
         paths: Default::default(),
         disturbing_units: vec![],
         disabled_modules: vec![],

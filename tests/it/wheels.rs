@@ -1,14 +1,18 @@
 //! Wheels as pip brings and builds them, from a folder that stands for an index.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pgbundle::base::Sha256;
+use pgbundle::profile::{self, Python};
 use pgbundle::store::Store;
 use pgbundle::wheel::pip::{PipError, Wanted, bring};
 use pgbundle::wheel::{Interpreter, Sdist, Wheel};
+
+use crate::sample::accepts;
 
 /// A build backend (PEP 517) of the standard library alone. Like setuptools, it
 /// takes times from SOURCE_DATE_EPOCH and modes from the files as they lie there.
@@ -34,6 +38,25 @@ const PYPROJECT: &str = "[build-system]\nrequires = []\nbuild-backend = \"backen
 /// Where Debian has the wheels of pip's own tools (python3-setuptools-whl, python3-wheel-whl).
 const DEBIAN: &str = "/usr/share/python-wheels";
 
+/// Those of Debian's wheels whose names begin so, with where they lie.
+pub fn debian_wheels(names: &[&str]) -> Vec<(PathBuf, Wheel)> {
+    let wheels = fs::read_dir(DEBIAN);
+    let wheels = wheels
+        .expect("python3-pip-whl, python3-setuptools-whl and python3-wheel-whl are installed");
+    let paths = wheels.map(|entry| entry.unwrap().path());
+    let is_wanted = |path: &PathBuf| {
+        let file = path.file_name().unwrap().to_str().unwrap();
+        names.iter().any(|name| file.starts_with(name))
+    };
+    let wanted = paths.filter(is_wanted);
+    wanted
+        .map(|path| {
+            let wheel = pinned(&path);
+            (path, wheel)
+        })
+        .collect()
+}
+
 fn pinned(path: &Path) -> Wheel {
     let bytes = fs::read(path).unwrap();
     let name = path.file_name().unwrap().to_str().unwrap();
@@ -55,15 +78,10 @@ struct Index {
 impl Index {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let wheels = fs::read_dir(DEBIAN)
-            .expect("python3-setuptools-whl and python3-wheel-whl are installed");
         let mut tools = Vec::new();
-        for wheel in wheels.map(|entry| entry.unwrap().path()) {
-            let name = wheel.file_name().unwrap().to_str().unwrap().to_owned();
-            if name.starts_with("setuptools-") || name.starts_with("wheel-") {
-                fs::copy(&wheel, folder.path().join(&name)).unwrap();
-                tools.push(pinned(&wheel));
-            }
+        for (path, wheel) in debian_wheels(&["setuptools-", "wheel-"]) {
+            fs::copy(&path, folder.path().join(wheel.name.as_str())).unwrap();
+            tools.push(wheel);
         }
         assert_eq!(tools.len(), 2, "{DEBIAN} has setuptools and wheel");
         let sdist = sdist();
@@ -195,4 +213,80 @@ fn a_wheel_that_the_index_does_not_have_is_named() {
     absent.sha256 = Sha256::of(b"absent");
     let fault = index.bring(&[absent], &store).unwrap_err().to_string();
     assert!(fault.contains("patroni==9.9.9"), "{fault}");
+}
+
+/// A Python 3.6, which is no distribution's any more.
+fn python36() -> Option<PathBuf> {
+    let runs = |path: &PathBuf| {
+        let version = Command::new(path).arg("--version").output();
+        version.is_ok_and(|told| String::from_utf8_lossy(&told.stdout).starts_with("Python 3.6."))
+    };
+    let pyenv = std::env::var_os("HOME").map(|home| Path::new(&home).join(".pyenv/versions"));
+    let versions = pyenv.and_then(|folder| fs::read_dir(folder).ok());
+    let installed = versions.into_iter().flatten().flatten();
+    let installed = installed.map(|version| version.path().join("bin/python3"));
+    [PathBuf::from("python3.6")]
+        .into_iter()
+        .chain(installed)
+        .find(runs)
+}
+
+/// As a host does it: an environment without pip, filled by the pip that came along.
+fn installed(python: &Path, pinned: &Python, store: &Store, folder: &Path) -> PathBuf {
+    let mut list = String::new();
+    for wheel in &pinned.wheels {
+        let blob = store.open(wheel.sha256, wheel.size).unwrap();
+        fs::write(folder.join(wheel.name.as_str()), blob.read().unwrap()).unwrap();
+        let (name, version) = (wheel.name.project(), wheel.name.version());
+        list += &format!("{name}=={version} --hash=sha256:{}\n", wheel.sha256);
+    }
+    fs::write(folder.join("wheels.txt"), list).unwrap();
+    let environment = folder.join("environment");
+    accepts(
+        Command::new(python)
+            .args(["-m", "venv", "--without-pip"])
+            .arg(&environment),
+    );
+    let pip = format!("{}/pip", folder.join(pinned.pip.as_str()).display());
+    let mut install = Command::new(environment.join("bin/python3"));
+    install.args([
+        pip.as_str(),
+        "install",
+        "--quiet",
+        "--no-index",
+        "--require-hashes",
+    ]);
+    install.arg("--find-links").arg(folder).arg("--requirement");
+    accepts(install.arg(folder.join("wheels.txt")));
+    environment
+}
+
+#[test]
+fn what_centos7_pins_comes_from_the_index_and_runs_on_its_python() {
+    let text = crate::support::read_source("profiles/centos7.toml");
+    let pinned = profile::parse(&text, None).unwrap().python.unwrap();
+    let (_folder, store) = store();
+    let wanted = Wanted {
+        wheels: &pinned.wheels,
+        interpreter: &pinned.interpreter,
+        tools: &pinned.tools,
+        folder: None,
+    };
+    bring(wanted, &store).unwrap();
+    let Some(python) = python36() else {
+        eprintln!("no Python 3.6 is at hand: the wheels were brought and built, and not run");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let environment = installed(&python, &pinned, &store, folder.path());
+    let run = |program: &str, arguments: &[&str]| {
+        accepts(Command::new(environment.join("bin").join(program)).args(arguments))
+    };
+    assert_eq!(run("patroni", &["--version"]).trim(), "patroni 3.3.11");
+    assert_eq!(
+        run("patronictl", &["version"]).trim(),
+        "patronictl version 3.3.11"
+    );
+    run("python3", &["-c", "import psycopg2, patroni.dcs.etcd3"]);
+    run("python3", &["-m", "pip", "check"]);
 }

@@ -9,8 +9,8 @@ use pgbundle::archive::iso;
 use pgbundle::base::{BundlePath, Epoch, NodePath, Role, SchemaVersion, Sha256};
 use pgbundle::bundle::manifest::{Family, Layer, Manifest, ManifestFile, OsRelease, PackageEntry};
 use pgbundle::bundle::seal::canonical;
-use pgbundle::lock::request::digest;
-use pgbundle::lock::{Lock, LockedFile, LockedIndex, LockedPackage, text};
+use pgbundle::lock::request::{digest, wheel_sentence};
+use pgbundle::lock::{Lock, LockedFile, LockedIndex, LockedPackage, LockedWheel, text};
 use pgbundle::render::patroni::yaml;
 use pgbundle::repo::deb::deb822::stanzas;
 use pgbundle::repo::deb::relation::parse;
@@ -119,11 +119,16 @@ fn any_lock() -> impl Strategy<Value = Lock> {
         any::<String>(),
         any_date(),
         btree_set(any::<String>(), 0..4),
+        vec(any_wheel(), 0..3),
         rows,
     );
     all.prop_map(
-        |(profile, date, asked, (mut indexes, mut packages, mut files))| {
-            let asked: Vec<_> = asked.into_iter().collect();
+        |(profile, date, asked, mut wheels, (mut indexes, mut packages, mut files))| {
+            let mut asked: Vec<_> = asked.into_iter().collect();
+            wheels.sort_by_key(wheel_sentence);
+            wheels.dedup();
+            asked.extend(wheels.iter().map(wheel_sentence));
+            asked.sort();
             let mut seen = BTreeSet::new();
             indexes.retain(|row| seen.insert(format!("{} {}", row.source, row.path)));
             packages.sort_by_key(|row| (row.family, row.name.clone(), row.version.clone()));
@@ -139,10 +144,28 @@ fn any_lock() -> impl Strategy<Value = Lock> {
                 asked,
                 indexes,
                 packages,
+                wheels,
                 files,
             }
         },
     )
+}
+
+fn any_wheel() -> impl Strategy<Value = LockedWheel> {
+    let sdist = proptest::option::of(any_digest());
+    let parts = (
+        "[a-zA-Z_]{1,6}-[0-9.a-z]{1,6}",
+        any_size(),
+        any_digest(),
+        sdist,
+    );
+    parts.prop_map(|(name, size, sha256, sdist)| LockedWheel {
+        file: format!("{name}-py3-none-any.whl").parse().unwrap(),
+        size,
+        sha256,
+        sdist,
+        roles: vec![Role::Postgres],
+    })
 }
 
 fn any_layer() -> impl Strategy<Value = Layer> {
