@@ -1,5 +1,7 @@
 //! The templates below `bundles/`, and the one way to fill them.
 
+use std::sync::LazyLock;
+
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
 
 use super::RenderError;
@@ -37,14 +39,18 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "proxy/keepalived.service.j2",
 ];
 
+// Parsed once: a cluster's files are filled from them dozens of times.
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    environment().expect("the templates are part of this program, whose tests read them all")
+});
+
 /// Fills a template with `values`; a name that has no value is an error.
 pub fn fill(name: &str, values: Value) -> Result<String, RenderError> {
     let error = |source| RenderError::Template {
         name: format!("bundles/{name}"),
         source,
     };
-    let environment = environment().map_err(error)?;
-    let template = environment.get_template(name).map_err(error)?;
+    let template = ENVIRONMENT.get_template(name).map_err(error)?;
     template.render(values).map_err(error)
 }
 
