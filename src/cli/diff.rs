@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::report::Failure;
 use super::signer::SignerArguments;
 use super::ui::Ui;
-use super::verify::{WHAT_TO_NAME, refused};
+use super::verify::refused;
 use crate::base::{BundlePath, NodeName, NodePath};
 use crate::bundle::assignment::Assignment;
 use crate::bundle::difference::{
@@ -51,6 +51,8 @@ struct Report<'r> {
 
 /// Checks both and compares them.
 pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
+    is_there(&arguments.old)?;
+    is_there(&arguments.new)?;
     let signer = arguments.signer.read(Some(&arguments.old))?;
     let old = read(&arguments.old, &signer.key)?;
     let new = read(&arguments.new, &signer.key)?;
@@ -64,7 +66,8 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
             difference: &difference,
         });
     }
-    if new.release.generation <= old.release.generation {
+    let is_older = new.release.generation <= old.release.generation;
+    if is_older && difference != Difference::default() {
         ui.warn(format!(
             "hosts of generation {} refuse generation {}",
             old.release.generation, new.release.generation
@@ -73,16 +76,22 @@ pub fn run(arguments: &Arguments, ui: &Ui) -> Result<(), Failure> {
     ui.result(&(head(&old.release, &new.release) + &describe(&difference)))
 }
 
+fn is_there(folder: &Path) -> Result<(), Failure> {
+    match folder.is_dir() {
+        true => Ok(()),
+        false => {
+            let error = io::ErrorKind::NotFound.into();
+            Err(Failure::file("read", folder, &error).hint("name a release's `public/` folder"))
+        }
+    }
+}
+
 struct Opened {
     release: Release,
     roles: Roles,
 }
 
 fn read(folder: &Path, signer: &PublicKey) -> Result<Opened, Failure> {
-    if !folder.is_dir() {
-        let error = io::ErrorKind::NotFound.into();
-        return Err(Failure::file("read", folder, &error).hint(WHAT_TO_NAME));
-    }
     let expected = Expectations::signed_by(signer.clone());
     let verified = verify::release(folder, &expected).map_err(|error| refused(folder, error))?;
     let release = verified.release().clone();
