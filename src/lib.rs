@@ -25,6 +25,8 @@
 //!    environment, process or randomness. Same values in, same bytes out.
 //! 2. On the workstation only [`store`]'s `http` opens sockets, and only `lock`
 //!    and `fetch` reach it (`build` calls them first when something is missing).
+//!    Python wheels are brought by the machine's own pip, which `fetch` runs
+//!    and which is told every digest.
 //!    On the host only the transport of bundles, the health questions, and the
 //!    questions to peers before a start do.
 //! 3. Nothing lists a folder to decide what goes into an output: every loop

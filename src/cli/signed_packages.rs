@@ -8,7 +8,7 @@ use super::locking::Locking;
 use super::report::Failure;
 use super::{fetching, moment};
 use crate::base::Sha256;
-use crate::lock::packages::{PackageProofError, check as check_package};
+use crate::lock::packages::{PackageProofError, Signer, check as check_package};
 use crate::lock::{Lock, LockedPackage, indexes};
 use crate::profile::{Metadata, Repository, Source};
 use crate::store::Blob;
@@ -37,7 +37,11 @@ pub fn check(locking: &Locking<'_>, client: &Client, lock: &Lock) -> Result<(), 
     let at = moment::now()?;
     for (row, source) in rows {
         let file = open(&blobs, row)?;
-        check_package(row, source, &keyring, at, file).map_err(|why| refused(row, &why))?;
+        match check_package(row, source, &keyring, at, file) {
+            Ok(Signer::Key(_)) => {}
+            Ok(Signer::Unchecked) => return Err(unchecked(row)),
+            Err(why) => return Err(refused(row, &why)),
+        }
     }
     locking.ui.say(format!(
         "lock     {} packages are signed, header and payload",
@@ -65,6 +69,15 @@ fn want(row: &LockedPackage) -> Want {
 fn open(blobs: &BTreeMap<Sha256, Blob>, row: &LockedPackage) -> Result<File, Failure> {
     let path = blobs[&row.sha256].path();
     File::open(path).map_err(|error| Failure::file("open the package", path, &error))
+}
+
+/// The index was read by a certificate that is gone now.
+fn unchecked(row: &LockedPackage) -> Failure {
+    let (name, source) = (&row.name, &row.source);
+    Failure::world(format!(
+        "nobody can say who signed the package {name}: no certificate of the source `{source}` is at hand"
+    ))
+    .hint("nothing was locked: name a folder that holds the certificates: `--keys DIR`")
 }
 
 fn refused(row: &LockedPackage, why: &PackageProofError) -> Failure {

@@ -94,7 +94,7 @@ fn profile() -> Profile {
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],
-        generations: vec![],
+        packagings: vec![],
         limits: vec![],
     }
 }

@@ -31,9 +31,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A name or path of the profile, with PostgreSQL's major version put in.
+    /// A path of the profile, with PostgreSQL's major version put in.
     pub fn with_major(&self, text: &str) -> String {
-        with_major(text, self.postgres_major)
+        text.replace("{major}", &self.postgres_major.to_string())
     }
 
     /// The nodes that carry `role`, in the spec's order.
@@ -43,8 +43,4 @@ impl Plan {
             .iter()
             .filter(move |node| node.roles.contains(&role))
     }
-}
-
-fn with_major(text: &str, major: u32) -> String {
-    text.replace("{major}", &major.to_string())
 }

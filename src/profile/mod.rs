@@ -2,7 +2,7 @@
 //! names, paths, units, dialects. Facts, never logic.
 
 mod dialect;
-mod generation;
+mod packaging;
 mod parse;
 mod parse_postgres;
 mod parse_python;
@@ -10,7 +10,7 @@ mod parse_source;
 mod source;
 
 pub use dialect::Dialect;
-pub use generation::{Generation, NoGeneration};
+pub use packaging::{NoPackaging, Packaging};
 pub use parse::{extends, parse};
 pub use source::{AptArchive, Metadata, Repository, RpmRepository, Source};
 
@@ -56,7 +56,7 @@ pub struct Profile {
     /// other sources (dnf(8), "Module Command").
     pub disabled_modules: Vec<String>,
     /// How the vendor of its PostgreSQL has packaged it; empty where a source carries it.
-    pub generations: Vec<Generation>,
+    pub packagings: Vec<Packaging>,
     /// What is known to be limited or unproven, in sentences.
     pub limits: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 
 use super::{
-    Base, Component, Generation, Profile, Source, parse_postgres, parse_python, parse_source,
+    Base, Component, Packaging, Profile, Source, parse_postgres, parse_python, parse_source,
 };
 use crate::base::Architecture;
 use crate::bundle::manifest::{Family, OsRelease};
@@ -73,10 +73,10 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         .map(|parent| parent.paths.clone())
         .unwrap_or_default();
     paths.extend(read_paths(&root));
-    let generations = replaced(
-        root.tables("generation"),
-        |section| read_generation(section, &components),
-        Some(parent.map_or(&Vec::new(), |parent| &parent.generations)),
+    let packagings = replaced(
+        root.tables("packaging"),
+        |section| read_packaging(section, &components),
+        Some(parent.map_or(&Vec::new(), |parent| &parent.packagings)),
     );
     let list = |key, of: fn(&Profile) -> &Vec<String>| {
         let inherited = || parent.map(|parent| of(parent).clone());
@@ -102,7 +102,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         paths,
         disturbing_units,
         disabled_modules,
-        generations: generations?,
+        packagings: packagings?,
         limits,
     })
 }
@@ -250,14 +250,14 @@ fn read_paths(section: &Section<'_, '_>) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn read_generation(section: Section<'_, '_>, components: &Components) -> Option<Generation> {
+fn read_packaging(section: Section<'_, '_>, components: &Components) -> Option<Packaging> {
     let name = section.required::<String>("name");
     let file = section.required::<String>("file");
     let majors = section.required::<Vec<u32>>("majors");
     let components = read_components(&section, components);
     let paths = read_paths(&section);
     section.finish();
-    Some(Generation {
+    Some(Packaging {
         name: name?.into_inner(),
         file: file?.into_inner(),
         majors: majors?.into_inner(),

@@ -84,12 +84,11 @@ impl<'a> Site<'a> {
         self.dialect("systemd")
     }
 
-    /// The packages of components, with the major version put in, sorted.
+    /// The packages of components, sorted.
     pub fn packages(&self, components: &[&str]) -> Result<Vec<String>, RenderError> {
         let mut packages = Vec::new();
         for name in components {
-            let named = self.component(name)?.packages.iter();
-            packages.extend(named.map(|package| self.plan.with_major(package)));
+            packages.extend(self.component(name)?.packages.iter().cloned());
         }
         packages.sort();
         Ok(packages)

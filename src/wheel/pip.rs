@@ -3,9 +3,9 @@
 //!
 //! pip is told every digest (`--require-hashes`) and to look at no dependency.
 //! What only exists as source is built here, once, from a source of that digest
-//! with build tools of that digest, without the network, in a fixed time zone of
-//! file modes and times; the wheel must then have the digest that is pinned for
-//! it, too, so that it does not matter who built it.
+//! with pinned build tools, under a fixed umask, date and time zone. The wheel
+//! must then have the digest that is pinned for it, too, so that it does not
+//! matter who built it.
 
 use std::fs::{self, File};
 use std::io;

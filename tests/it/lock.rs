@@ -190,7 +190,7 @@ pub fn profile() -> Profile {
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],
-        generations: vec![],
+        packagings: vec![],
         limits: vec![],
     }
 }

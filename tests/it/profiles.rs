@@ -55,7 +55,7 @@ fn variants_of_a_system_differ_in_their_sources_alone() {
 }
 
 #[test]
-fn postgres_of_a_vendor_is_found_where_its_generation_installs_it() {
+fn postgres_of_a_vendor_is_found_where_its_packaging_installs_it() {
     let spec = read_source("clusters/three-node.toml").replace("major = 15", "major = 13");
     let given = |file| built_in("centos7-vmware").given(13, [file]).unwrap();
     let old = plan_on(&spec, given("vmware-postgres-13.3-0.el7.x86_64.rpm"));

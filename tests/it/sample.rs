@@ -132,7 +132,7 @@ fn profile() -> Profile {
         paths: Default::default(),
         disturbing_units: vec![],
         disabled_modules: vec![],
-        generations: vec![],
+        packagings: vec![],
         limits: vec![],
     }
 }

@@ -7,7 +7,7 @@ use super::{Component, Profile};
 
 /// One way in which a vendor has packaged its PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Generation {
+pub struct Packaging {
     /// Its name (`opt`, `usr`).
     pub name: String,
     /// The server's file: `{major}` stands for the major version, `*` for anything.
@@ -20,9 +20,9 @@ pub struct Generation {
     pub paths: BTreeMap<String, String>,
 }
 
-/// The files at hand do not say which generation is meant.
+/// The files at hand do not say which packaging is meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NoGeneration {
+pub enum NoPackaging {
     /// None fits.
     #[error("no file is the server's RPM: expected {expected}")]
     Missing {
@@ -39,7 +39,7 @@ pub enum NoGeneration {
     },
 }
 
-impl Generation {
+impl Packaging {
     /// The pattern for one major version.
     pub fn expected(&self, major: u32) -> String {
         self.file.replace("{major}", &major.to_string())
@@ -47,53 +47,53 @@ impl Generation {
 }
 
 impl Profile {
-    /// The generations that have PostgreSQL `major`.
-    pub fn generations_of(&self, major: u32) -> impl Iterator<Item = &Generation> {
-        let has = move |generation: &&Generation| generation.majors.contains(&major);
-        self.generations.iter().filter(has)
+    /// The packagings that have PostgreSQL `major`.
+    pub fn packagings_of(&self, major: u32) -> impl Iterator<Item = &Packaging> {
+        let has = move |packaging: &&Packaging| packaging.majors.contains(&major);
+        self.packagings.iter().filter(has)
     }
 
     /// The profile as it is with the server that is among `files`: names of
-    /// files, in whatever order. What a profile without generations is, it stays.
+    /// files, in whatever order. What a profile without packagings is, it stays.
     pub fn given<'f>(
         &self,
         major: u32,
         files: impl IntoIterator<Item = &'f str>,
-    ) -> Result<Self, NoGeneration> {
-        if self.generations.is_empty() {
+    ) -> Result<Self, NoPackaging> {
+        if self.packagings.is_empty() {
             return Ok(self.clone());
         }
-        let mut found: Option<(&str, &Generation)> = None;
+        let mut found: Option<(&str, &Packaging)> = None;
         for file in files {
-            let fits = |generation: &&Generation| matches(&generation.expected(major), file);
-            let Some(generation) = self.generations_of(major).find(fits) else {
+            let fits = |packaging: &&Packaging| matches(&packaging.expected(major), file);
+            let Some(packaging) = self.packagings_of(major).find(fits) else {
                 continue;
             };
             if let Some((first, _)) = found {
-                return Err(NoGeneration::Several {
+                return Err(NoPackaging::Several {
                     first: first.to_owned(),
                     second: file.to_owned(),
                 });
             }
-            found = Some((file, generation));
+            found = Some((file, packaging));
         }
-        let (_, generation) = found.ok_or_else(|| NoGeneration::Missing {
+        let (_, packaging) = found.ok_or_else(|| NoPackaging::Missing {
             expected: self.expected_files(major).join(" or "),
         })?;
-        Ok(self.with(generation))
+        Ok(self.with(packaging))
     }
 
-    /// The patterns of the server's file, one for each generation.
+    /// The patterns of the server's file, one for each packaging.
     pub fn expected_files(&self, major: u32) -> Vec<String> {
-        self.generations_of(major)
-            .map(|generation| generation.expected(major))
+        self.packagings_of(major)
+            .map(|packaging| packaging.expected(major))
             .collect()
     }
 
-    fn with(&self, generation: &Generation) -> Self {
+    fn with(&self, packaging: &Packaging) -> Self {
         let mut profile = self.clone();
-        profile.components.extend(generation.components.clone());
-        profile.paths.extend(generation.paths.clone());
+        profile.components.extend(packaging.components.clone());
+        profile.paths.extend(packaging.paths.clone());
         profile
     }
 }
@@ -179,7 +179,7 @@ mod tests {
             "vmware-postgres13-13.4-1.el7.x86_64.rpm",
         ];
         let several = vmware().given(13, files).unwrap_err();
-        assert!(matches!(several, NoGeneration::Several { .. }), "{several}");
+        assert!(matches!(several, NoPackaging::Several { .. }), "{several}");
     }
 
     #[test]
