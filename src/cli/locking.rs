@@ -300,6 +300,9 @@ fn unlockable(error: pin::PinError) -> Failure {
     let failure = Failure::several(Kind::No, [&error]);
     match error {
         pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now: see to the packages that the profile asks for, or name a mirror that has them"),
+        pin::PinError::OtherArchitecture { .. } => failure.hint(
+            "name a mirror that has it for these hosts, or an architecture that it is there for",
+        ),
         _ => failure,
     }
 }

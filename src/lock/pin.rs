@@ -84,7 +84,7 @@ pub enum PinError {
         module: String,
     },
     /// What is asked for is there for other hosts.
-    #[error("{package} is asked for, and the hosts are {architecture}")]
+    #[error("what is asked for is there for other hosts alone: {package}; these are {architecture}")]
     OtherArchitecture {
         /// The package.
         package: String,

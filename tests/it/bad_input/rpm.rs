@@ -143,7 +143,8 @@ fn packages_of_another_architecture_are_not_taken() {
     exit code 1
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny EL (x86_64)
     lock     reading the signed indexes of Tiny EL
-    error: etcd-3.3.11-1.aarch64 is asked for, and the hosts are x86_64
+    error: what is asked for is there for other hosts alone: etcd-3.3.11-1.aarch64; these are x86_64
+    hint: name a mirror that has it for these hosts, or an architecture that it is there for
     ");
 }
 
