@@ -15,8 +15,8 @@ use crate::archive::untar::Limits;
 use crate::base::atomic::write_file;
 use crate::library::Library;
 use crate::lock::cover::Gap;
-use crate::lock::indexes::Upstream;
-use crate::lock::{Lock, pin, text};
+use crate::lock::indexes::{self, Upstream};
+use crate::lock::{Lock, keys, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
 use crate::repo::index::{IndexError, Indexes};
@@ -139,12 +139,16 @@ impl<'a> Locking<'a> {
         };
         let mut indexes = upstream.read().map_err(unreadable)?;
         let sizes = self.plain_files(&client)?;
-        let (lock, warnings) = self.solved(&upstream, &mut indexes, &sizes)?;
+        let (mut lock, warnings) = self.solved(&upstream, &mut indexes, &sizes)?;
         for warning in warnings {
             self.ui.warn(warning.to_string());
         }
         self.warn_of_older(&lock);
         signed_packages::check(self, &client, &lock)?;
+        let profile = &self.plan.profile;
+        let keyring = indexes::keyring(profile, self.mirrors.keys.clone());
+        lock.keys = keys::of(&lock, profile, &keyring)
+            .map_err(|error| Failure::world(error.to_string()))?;
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;
