@@ -54,7 +54,6 @@ pub mod base_list;
 mod candidates;
 pub mod element;
 pub mod entry;
-pub mod evr;
 pub mod file;
 pub mod filelists;
 mod formula;
@@ -76,4 +75,5 @@ pub mod signature;
 pub mod stanza;
 mod xml;
 
+pub use crate::base::evr;
 pub use xml::XmlError;
