@@ -46,5 +46,6 @@ mod store;
 mod support;
 mod tiny;
 mod unchanged;
+mod vendor;
 mod wheels;
 mod written_again;
