@@ -54,6 +54,7 @@ mod pg_control;
 pub mod place;
 mod postmaster;
 pub mod preflight;
+pub mod python;
 pub mod reminder;
 pub mod repository;
 pub mod services;
