@@ -6,6 +6,9 @@
 set -eu
 umask 077
 seed=/var/lib/pgbundle/seed
+# What was taken away from this host (pgbundle-node uninstall) does not come
+# back by itself: a seed of a higher generation is another one.
+if grep -qs {{ digest }} /var/lib/pgbundle/uninstalled.json; then exit 0; fi
 unit=/etc/systemd/system/pgbundle.service
 mkdir -p /var/lib/pgbundle "$seed"
 chmod 0700 /var/lib/pgbundle "$seed"

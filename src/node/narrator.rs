@@ -152,6 +152,12 @@ impl<'a> Narrator<'a> {
         self.save()
     }
 
+    /// What is said from here on is about this; nothing is written.
+    pub fn at(&mut self, step: &str) {
+        self.report.step = step.to_owned();
+        self.begun = Instant::now();
+    }
+
     fn forget_waits(&mut self) {
         self.report.waiting.clear();
         self.waiting.clear();

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use super::brought::Brought;
+use super::bundles::RoleBundle;
 use super::files;
 use super::held;
+use super::host::Host;
 use super::installing::{self, Installing, Left};
 use super::mending;
 use super::packages::{self, Flushing, PackageManager, names};
@@ -15,6 +18,7 @@ use super::steps::{needed_if, nothing};
 use super::stop::Stop;
 use super::system::Call;
 use super::systemctl;
+use super::undoing;
 use super::units;
 use crate::bundle::assignment::Uptake;
 
@@ -25,6 +29,12 @@ pub(super) fn manager(context: &Context) -> Result<Option<PackageManager>, Stop>
         .first()
         .map(|bundle| PackageManager::of(bundle.manifest.family))
         .transpose()
+}
+
+/// The package manager of the bundles, or where they are gone already, the one
+/// whose list of packages this host has.
+pub(super) fn apt_or(context: &Context) -> Result<PackageManager, Stop> {
+    Ok(manager(context)?.unwrap_or(PackageManager::Apt))
 }
 
 /// Before the preflight, which asks the package manager what it has.
@@ -53,6 +63,8 @@ pub(super) const MENDING: Step = Step {
         }
         Ok(())
     },
+    describe_undo: undoing::nothing_to_say,
+    undo: undoing::no_undo,
 };
 
 /// Installs the roles' packages, and nothing starts by that.
@@ -63,6 +75,8 @@ pub(super) const PACKAGES: Step = Step {
     restarts: nothing,
     check: check_packages,
     apply: install_packages,
+    describe_undo: undoing::describe_packages,
+    undo: undoing::remove_packages,
 };
 
 fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
@@ -156,6 +170,12 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     let silenced = bundles
         .iter()
         .flat_map(|bundle| &bundle.assignment.masked_units);
+    let mut brought = Brought::read(host)?;
+    let loud = silenced
+        .clone()
+        .filter(|unit| !units::is_masked(host, unit));
+    brought.masked.extend(loud.cloned());
+    brought.write(host)?;
     for unit in silenced.clone() {
         units::mask(host, unit)?;
     }
@@ -165,6 +185,7 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     units::forbid_starts(host)?;
     let left = installing::left(host)?;
     let installing = Installing::begin(host, identity.generation, &left, bundles)?;
+    remember_packages(host, bundles)?;
     let unpacked = match &left {
         Left::Cut(mark) => unpack_again(context, manager, &mark.had),
         Left::Whole | Left::Ended(_) => Ok(()),
@@ -173,7 +194,32 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     // Given back also when installing failed; after a cut the next run does it.
     units::allow_starts(host)?;
     installed?;
-    installing.end()
+    installing.end()?;
+    forget_packages(host)
+}
+
+/// Which of the closure the host had before, and in which version. The mark of
+/// installing knows it, also where an earlier run was cut off.
+fn remember_packages(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
+    let (Left::Cut(mark) | Left::Ended(mark)) = installing::left(host)? else {
+        return Err(Stop::World("the mark of installing is gone".to_owned()));
+    };
+    let mut brought = Brought::read(host)?;
+    for entry in packages::entries(bundles) {
+        let had = mark.had.get(&entry.name).cloned();
+        brought.packages.entry(entry.name.clone()).or_insert(had);
+    }
+    brought.write(host)
+}
+
+/// What of the closure this host did not need was not brought.
+fn forget_packages(host: &Host) -> Result<(), Stop> {
+    let (installed, mut brought) = (packages::installed(host)?, Brought::read(host)?);
+    let is_there = |name: &String| installed.iter().any(|(there, _)| there == name);
+    brought
+        .packages
+        .retain(|name, had| had.is_some() || is_there(name));
+    brought.write(host)
 }
 
 fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {

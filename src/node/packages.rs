@@ -153,11 +153,17 @@ impl PackageManager {
         quiet(Call::new("dpkg", arguments)).with("UCF_FORCE_CONFFMISS", "1")
     }
 
-    /// Writes our sources file and has the index read.
-    pub fn read_index(self, host: &Host) -> Result<(), Stop> {
+    /// Makes the folders that it keeps its own state in.
+    pub fn make_folders(self, host: &Host) -> Result<(), Stop> {
         for folder in ["apt/lists/partial", "apt/cache/archives/partial"] {
             durable::folder(&host.state(folder), Rights::own(0o755))?;
         }
+        Ok(())
+    }
+
+    /// Writes our sources file and has the index read.
+    pub fn read_index(self, host: &Host) -> Result<(), Stop> {
+        self.make_folders(host)?;
         let line = format!(
             "deb [trusted=yes] file:{} ./\n",
             repository::folder(host).display()
@@ -222,7 +228,7 @@ pub fn unfinished(host: &Host) -> Result<Vec<String>, Stop> {
 }
 
 /// A line a package: what is wanted and what it is (`ii`, `iU`, `rc`), name, version.
-fn status(host: &Host) -> Result<String, Stop> {
+pub(super) fn status(host: &Host) -> Result<String, Stop> {
     let admin = format!("--admindir={}", host.path("/var/lib/dpkg").display());
     let format = "-f=${db:Status-Abbrev} ${Package} ${Version}\\n";
     let call = Call::new("dpkg-query", [admin.as_str(), "-W", format]);
@@ -294,7 +300,7 @@ pub fn names(bundles: &[RoleBundle]) -> Vec<String> {
     names
 }
 
-fn options(host: &Host) -> Vec<String> {
+pub(super) fn options(host: &Host) -> Vec<String> {
     let state = |relative: &str| host.state(relative).display().to_string();
     let settings = [
         format!("Dir::Etc::sourcelist={}", state("apt/sources.list")),
@@ -345,7 +351,7 @@ fn tail(text: &str) -> String {
     lines[lines.len().saturating_sub(10)..].join("\n")
 }
 
-fn quiet(call: Call) -> Call {
+pub(super) fn quiet(call: Call) -> Call {
     call.with("DEBIAN_FRONTEND", "noninteractive")
         .with("NEEDRESTART_SUSPEND", "1")
         .with("LC_ALL", "C")
@@ -353,7 +359,7 @@ fn quiet(call: Call) -> Call {
 }
 
 /// Reads apt's simulation: `Inst name [old] (new …)`, `Remv name [old]`.
-fn transaction(answer: &Answer) -> Transaction {
+pub(super) fn transaction(answer: &Answer) -> Transaction {
     let mut transaction = Transaction::default();
     let mut in_downgrades = false;
     for line in answer.output.lines() {
