@@ -28,6 +28,7 @@ mod server;
 mod sink;
 mod stories;
 mod stream;
+mod taken_away;
 mod tampering;
 mod twin;
 mod up;

@@ -401,6 +401,18 @@ fn state_of(host: &Host) -> Result<BTreeSet<String>, Failure> {
     Ok(lines.lines().map(str::to_owned).collect())
 }
 
+/// Temporary.
+#[test]
+fn taken_away() {
+    let make = || Release::shared()?.hosts_with_folder("taken-away");
+    tell("taken away", make, |lab| {
+        let client = Client::of(lab, Release::shared()?)?;
+        let before = crate::taken_away::Held::by(lab.host("db-3"))?;
+        a_committed_write_is_read_back(lab, &client)?;
+        crate::taken_away::it_goes_and_comes_back(lab, &client, "db-3", &before)
+    });
+}
+
 /// Story 2: the second host 30 s late and the third never: a quorum of two forms and serves;
 /// the third comes at last and joins. Here bundles come by HTTP alone.
 #[test]
