@@ -31,7 +31,10 @@ fn of_etcd(host: &Host, bundles: &[RoleBundle]) -> Result<Option<String>, Stop> 
     let Ok(said) = host.system.ask(&Call::new("etcd", ["--version"])) else {
         return Ok(None);
     };
-    let word = |line: &str| line.strip_prefix("etcd Version:").map(|v| v.trim().to_owned());
+    let word = |line: &str| {
+        line.strip_prefix("etcd Version:")
+            .map(|v| v.trim().to_owned())
+    };
     let Some(installed) = said.output.lines().find_map(word) else {
         return Ok(None);
     };
@@ -71,18 +74,16 @@ fn has_data(host: &Host, bundles: &[RoleBundle], witness: &str) -> bool {
 }
 
 /// The upstream version of the package that a service is made of.
-fn locked(
-    bundles: &[RoleBundle],
-    service: &str,
-    is_it: impl Fn(&str) -> bool,
-) -> Option<String> {
+fn locked(bundles: &[RoleBundle], service: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
     let service: &Service = all_services(bundles).find(|found| found.name == service)?;
     let entries = packages::entries(bundles);
     let mut made_of = service.packages.iter().filter(|name| is_it(name));
     made_of.find_map(|name| {
         let entry = entries.iter().find(|entry| entry.name == *name)?;
         let version = &entry.version;
-        let upstream = version.split_once(':').map_or(version.as_str(), |(_, rest)| rest);
+        let upstream = version
+            .split_once(':')
+            .map_or(version.as_str(), |(_, rest)| rest);
         let end = upstream.find(|c: char| !(c.is_ascii_digit() || c == '.'));
         let upstream = &upstream[..end.unwrap_or(upstream.len())];
         upstream
@@ -103,7 +104,13 @@ mod tests {
     use crate::node::services::tests::role;
     use crate::node::system::recorded::Recorded;
 
-    fn bundle(service: &str, package: &str, version: &str, folder: &str, witness: &str) -> RoleBundle {
+    fn bundle(
+        service: &str,
+        package: &str,
+        version: &str,
+        folder: &str,
+        witness: &str,
+    ) -> RoleBundle {
         let mut bundle = role("etcd", &format!("{service}.service"));
         for found in &mut bundle.assignment.services {
             if found.unit == format!("{service}.service") {
@@ -131,13 +138,21 @@ mod tests {
         };
         system.answer("etcd --version", 0, "etcd Version: 3.4.23\nGit SHA: x\n");
         assert!(faults("3.6.1-1").is_empty(), "there is no data yet");
-        durable::write(&host.path("/var/lib/etcd/x/member/snap"), b"", Rights::own(0o600)).unwrap();
+        durable::write(
+            &host.path("/var/lib/etcd/x/member/snap"),
+            b"",
+            Rights::own(0o600),
+        )
+        .unwrap();
         for good in ["3.4.23+dfsg-4", "3.4.30-1", "0:3.5.9-1.el8"] {
             assert!(faults(good).is_empty(), "{good}");
         }
         for bad in ["3.6.1-1", "3.3.11-2.el7", "4.0.0-1"] {
             let told = faults(bad).join("");
-            assert!(told.contains("has etcd 3.4.23") && told.contains("lock of 3.5"), "{told}");
+            assert!(
+                told.contains("has etcd 3.4.23") && told.contains("lock of 3.5"),
+                "{told}"
+            );
         }
     }
 
@@ -147,13 +162,28 @@ mod tests {
         let host = system.host(root.path());
         let folder = "/var/lib/pgsql/15/data";
         let faults = |name: &str, version: &str| {
-            super::faults(&host, &[bundle("patroni", name, version, folder, "PG_VERSION")]).unwrap()
+            super::faults(
+                &host,
+                &[bundle("patroni", name, version, folder, "PG_VERSION")],
+            )
+            .unwrap()
         };
-        assert!(faults("postgresql-16", "16.1-1").is_empty(), "there is no data yet");
-        durable::write(&host.path(&format!("{folder}/PG_VERSION")), b"15\n", Rights::own(0o600)).unwrap();
+        assert!(
+            faults("postgresql-16", "16.1-1").is_empty(),
+            "there is no data yet"
+        );
+        durable::write(
+            &host.path(&format!("{folder}/PG_VERSION")),
+            b"15\n",
+            Rights::own(0o600),
+        )
+        .unwrap();
         assert!(faults("postgresql15-server", "15.14-1PGDG.rhel7").is_empty());
         assert!(faults("vmware-postgres15", "1:15.4-1").is_empty());
-        for (name, version) in [("postgresql-16", "16.1-1"), ("postgresql14-server", "14.9-1")] {
+        for (name, version) in [
+            ("postgresql-16", "16.1-1"),
+            ("postgresql14-server", "14.9-1"),
+        ] {
             let told = faults(name, version).join("");
             assert!(told.contains("is of PostgreSQL 15"), "{told}");
         }

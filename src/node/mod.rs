@@ -11,9 +11,10 @@
 //! Design: the steps are values in one list ([`steps::all`]); `up`, `steps`
 //! and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
 //! and speaks to the system through one trait ([`system::System`]), so tests
-//! run on a temporary folder. An rpm host differs in [`packages::PackageManager`]'s
-//! arm alone: a repository folder with `repodata`, `dnf --repofrompath` in
-//! place of apt's options, `rpm -q` in place of `dpkg-query`.
+//! run on a temporary folder. Debian's hosts and EL's differ in the arms of
+//! [`packages::PackageManager`]: its calls, what the manager installs from
+//! ([`repository`]), its records ([`records`]) and what is mended of both
+//! after a power cut ([`mending`]).
 
 pub mod accounts;
 pub mod anew;
@@ -40,12 +41,14 @@ pub mod http;
 pub mod identity;
 pub mod initdb;
 pub mod installing;
+mod jumps;
 mod leaving;
 pub mod marker;
 pub mod media;
 pub mod mending;
 pub mod narrator;
 pub mod notify;
+mod offered;
 mod ownerless;
 mod package_steps;
 pub mod packages;
@@ -56,6 +59,7 @@ mod pg_control;
 pub mod place;
 mod postmaster;
 pub mod preflight;
+pub mod records;
 pub mod reminder;
 pub mod removing;
 pub mod repository;

@@ -64,7 +64,10 @@ impl Offered {
 
     // As cloud-init/plant.sh has it, in a block of YAML.
     fn parse(user_data: &str) -> Option<Self> {
-        let encoded = heredoc(user_data, "base64 -d <<'END' | gzip -d >\"$seed/identity.json.new\"")?;
+        let encoded = heredoc(
+            user_data,
+            "base64 -d <<'END' | gzip -d >\"$seed/identity.json.new\"",
+        )?;
         let packed = STANDARD.decode(encoded.replace('\n', "")).ok()?;
         let mut document = Vec::new();
         GzDecoder::new(packed.as_slice())
@@ -86,7 +89,8 @@ impl Offered {
 
     /// Plants it: the document last of what is acted on, its digest at the end.
     pub fn plant(&self, host: &Host) -> Result<(), Stop> {
-        let write = |path: PathBuf, bytes: &[u8], mode| durable::write(&path, bytes, Rights::own(mode));
+        let write =
+            |path: PathBuf, bytes: &[u8], mode| durable::write(&path, bytes, Rights::own(mode));
         let generation = format!("{}\n", self.identity.generation);
         write(host.state(GENERATION), generation.as_bytes(), 0o600)?;
         write(host.state("seed/stub.sh"), self.stub.as_bytes(), 0o600)?;

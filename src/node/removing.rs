@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::brought::Brought;
-use super::host::{Host, read_if_there};
-use super::packages::{self, PackageManager, Transaction};
+use super::host::Host;
+use super::packages::PackageManager;
 use super::stop::Stop;
-use super::system::Call;
 use crate::bundle::assignment::DataDirectory;
 
 /// What becomes of the packages that came with us.
@@ -23,7 +22,7 @@ pub struct Removal {
 
 /// Decides, by asking the package manager what would go with what.
 ///
-/// All of ours at once first. Where others would go with them, each of ours is
+/// All of ours at once first. While others would go with them, each of ours is
 /// asked about alone: who takes another one's package with it stays.
 pub fn plan(
     host: &Host,
@@ -31,107 +30,43 @@ pub fn plan(
     brought: &Brought,
     kept: &[DataDirectory],
 ) -> Result<Removal, Stop> {
-    let there = manager.present(host)?;
-    let ours: BTreeSet<String> = there
-        .into_iter()
-        .filter(|name| brought.is_ours(name))
-        .collect();
-    let mut removal = Removal::default();
-    if !others_with(host, manager, &ours, &ours)?.is_empty() {
-        for name in &ours {
-            let alone = BTreeSet::from([name.clone()]);
-            if !others_with(host, manager, &alone, &ours)?.is_empty() {
-                removal.needed.insert(name.clone());
+    let mut removal = Removal {
+        gone: manager.there(host)?,
+        ..Removal::default()
+    };
+    removal.gone.retain(|name| brought.is_ours(name));
+    loop {
+        let others = manager.changed_with(host, &removal.gone)?;
+        if others.is_empty() {
+            break;
+        }
+        let mut needed = BTreeSet::new();
+        for name in &removal.gone {
+            let alone = manager.changed_with(host, &BTreeSet::from([name.clone()]))?;
+            if !alone.is_subset(&removal.gone) {
+                needed.insert(name.clone());
             }
         }
-    }
-    removal.gone = ours.difference(&removal.needed).cloned().collect();
-    let others = others_with(host, manager, &removal.gone, &ours)?;
-    if !others.is_empty() {
-        return Err(Stop::refuse(format!(
-            "without our packages [{}] would go, too: remove them first, or say to the package manager that they stay",
-            others.into_iter().collect::<Vec<_>>().join(" ")
-        )));
+        if needed.is_empty() {
+            let others: Vec<String> = others.into_iter().collect();
+            return Err(Stop::refuse(format!(
+                "without our packages [{}] would go, too: remove them first",
+                others.join(" ")
+            )));
+        }
+        removal.gone.retain(|name| !needed.contains(name));
+        removal.needed.extend(needed);
     }
     for name in &removal.gone {
-        if manager.takes_data(host, name, kept)? {
+        if names_data(&manager.last_script(host, name)?, kept) {
             removal.unpurged.insert(name.clone());
         }
     }
     Ok(removal)
 }
 
-/// Packages that are not ours and would be changed if some of ours went.
-fn others_with(
-    host: &Host,
-    manager: PackageManager,
-    names: &BTreeSet<String>,
-    ours: &BTreeSet<String>,
-) -> Result<BTreeSet<String>, Stop> {
-    if names.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-    let Transaction {
-        installs, removals, ..
-    } = manager.simulate_removal(host, names)?;
-    let changed = installs.into_iter().chain(removals);
-    Ok(changed.filter(|name| !ours.contains(name)).collect())
-}
-
-impl PackageManager {
-    /// The calls that take packages away, in order.
-    pub fn remove_calls(self, host: &Host, removal: &Removal) -> Vec<Call> {
-        if removal.gone.is_empty() {
-            return Vec::new();
-        }
-        let purged: BTreeSet<String> = removal
-            .gone
-            .difference(&removal.unpurged)
-            .cloned()
-            .collect();
-        let mut calls = vec![self.apt_call(host, &["--yes", "remove"], &removal.gone)];
-        if !purged.is_empty() {
-            calls.push(self.apt_call(host, &["--yes", "purge"], &purged));
-        }
-        calls
-    }
-
-    fn simulate_removal(self, host: &Host, names: &BTreeSet<String>) -> Result<Transaction, Stop> {
-        let call = self.apt_call(host, &["--simulate", "purge"], names);
-        Ok(packages::transaction(&host.system.run(&call)?))
-    }
-
-    fn apt_call(self, host: &Host, words: &[&str], names: &BTreeSet<String>) -> Call {
-        let mut arguments = packages::options(host);
-        // What came with a package of ours and is not ours stays.
-        arguments.extend(["-o", "APT::Get::AutomaticRemove=false"].map(str::to_owned));
-        arguments.extend(words.iter().map(|&word| word.to_owned()));
-        arguments.extend(names.iter().cloned());
-        packages::quiet(Call::new("apt-get", arguments))
-    }
-
-    /// Names of packages of which anything is on the host, their configuration alone included.
-    fn present(self, host: &Host) -> Result<BTreeSet<String>, Stop> {
-        let status = packages::status(host)?;
-        let parse = |line: &str| {
-            let mut words = line.split_whitespace();
-            let state = words.next()?.chars().nth(1)?;
-            (state != 'n').then_some(())?;
-            words.next().map(str::to_owned)
-        };
-        Ok(status.lines().filter_map(parse).collect())
-    }
-
-    /// Whether what a package does when it is purged names one of these folders,
-    /// a folder above it, or its owner. (Debian's etcd-server removes
-    /// /var/lib/etcd and the user.)
-    fn takes_data(self, host: &Host, name: &str, kept: &[DataDirectory]) -> Result<bool, Stop> {
-        let script = host.path(&format!("/var/lib/dpkg/info/{name}.postrm"));
-        let script = read_if_there(&script)?.unwrap_or_default();
-        Ok(names_data(&String::from_utf8_lossy(&script), kept))
-    }
-}
-
+/// Whether a script names one of these folders, a folder above it, or its owner.
+/// (Debian's etcd-server removes /var/lib/etcd and the user when it is purged.)
 fn names_data(script: &str, kept: &[DataDirectory]) -> bool {
     let is_word = |c: char| !(c.is_ascii_alphanumeric() || "-_/.".contains(c));
     let words: BTreeSet<&str> = script.split(is_word).collect();
@@ -198,23 +133,19 @@ mod tests {
             .insert("tzdata".to_owned(), Some("1".to_owned()));
         let list = "ii etcd-server 1\nii libssl3 1\nrc libpq5 1\nun absent\nii tzdata 2\n";
         system.answer("dpkg-query", 0, list);
-        let ours = "Purg etcd-server [1]\nPurg libssl3 [1]\nPurg libpq5 [1]\n";
-        let with = |others: &str| {
-            system.answer(
-                "--simulate purge etcd-server libpq5 libssl3",
-                0,
-                &format!("{ours}{others}"),
-            )
-        };
-        with("");
+        let all = "--simulate purge etcd-server libpq5 libssl3";
+        system.answer(
+            all,
+            0,
+            "Purg etcd-server [1]\nPurg libssl3 [1]\nPurg libpq5 [1]\n",
+        );
         let removal = plan(&host, PackageManager::Apt, &brought, &[]).unwrap();
         assert_eq!(
             Vec::from_iter(&removal.gone),
             ["etcd-server", "libpq5", "libssl3"]
         );
         assert!(removal.needed.is_empty());
-        // Something that was installed since needs libssl3.
-        with("Remv theirs [1]\n");
+        // Something that was installed since needs libssl3, which needs nothing of ours.
         system.answer(
             "purge etcd-server",
             0,
@@ -222,21 +153,47 @@ mod tests {
         );
         system.answer("purge libpq5", 0, "Purg libpq5 [1]\n");
         system.answer("purge libssl3", 0, "Purg libssl3 [1]\nRemv theirs [1]\n");
-        with("Remv theirs [1]\n");
-        system.answer(
-            "purge etcd-server libpq5",
-            0,
-            "Purg etcd-server [1]\nPurg libpq5 [1]\n",
-        );
-        with("Remv theirs [1]\n");
+        system.answer(all, 0, "Purg libssl3 [1]\nRemv theirs [1]\n");
         let removal = plan(&host, PackageManager::Apt, &brought, &[]).unwrap();
         assert_eq!(Vec::from_iter(&removal.gone), ["etcd-server", "libpq5"]);
         assert_eq!(Vec::from_iter(&removal.needed), ["libssl3"]);
-        let calls = PackageManager::Apt.remove_calls(&host, &removal);
+        let kept = BTreeSet::from(["etcd-server".to_owned()]);
+        let calls = PackageManager::Apt.remove_calls(&host, &removal.gone, &kept);
         assert!(
-            calls[1]
+            calls[0]
                 .to_string()
-                .ends_with("--yes purge etcd-server libpq5")
+                .ends_with("--yes remove etcd-server libpq5")
         );
+        assert!(calls[1].to_string().ends_with("--yes purge libpq5"));
+    }
+
+    #[test]
+    fn rpm_is_asked_again_until_only_what_nobody_needs_is_left() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        let mut brought = Brought::default();
+        for name in ["a", "b", "c"] {
+            brought.packages.insert(name.to_owned(), None);
+        }
+        let list = "a x86_64 0:1-1\nb x86_64 0:1-1\nc x86_64 0:1-1\ntheirs x86_64 0:1-1\n";
+        system.answer("--queryformat", 0, list);
+        let needs = |names: &str, errors: &str| {
+            let status = i32::from(!errors.is_empty());
+            system.complain(&format!("--test {names}"), status, errors);
+        };
+        // theirs needs a, and a needs b.
+        let by_theirs = "\ta is needed by (installed) their-s-1-1.x86_64\n";
+        let by_a = "\tb is needed by (installed) a-1-1.x86_64\n";
+        needs("a", by_theirs);
+        needs("b", by_a);
+        needs("c", "");
+        needs("b c", by_a);
+        needs("a b c", by_theirs);
+        let removal = plan(&host, PackageManager::Rpm, &brought, &[]).unwrap();
+        assert_eq!(Vec::from_iter(&removal.gone), ["c"]);
+        assert_eq!(Vec::from_iter(&removal.needed), ["a", "b"]);
+        let calls = PackageManager::Rpm.remove_calls(&host, &removal.gone, &BTreeSet::new());
+        assert_eq!(calls.len(), 1);
+        assert!(calls[0].to_string().ends_with("--erase c"), "{}", calls[0]);
     }
 }

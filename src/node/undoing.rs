@@ -14,8 +14,7 @@ use super::host::{self, Host};
 use super::identity;
 use super::leaving::{self, Absence};
 use super::marker::{self, Held, Marker};
-use super::package_steps::apt_or;
-use super::packages;
+use super::packages::PackageManager;
 use super::postmaster;
 use super::removing;
 use super::step::Context;
@@ -293,14 +292,16 @@ pub fn give_files_back(context: &mut Context) -> Result<bool, Stop> {
 /// What [`remove_packages`] does, in shell.
 pub fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
     let (host, brought) = (context.host, Brought::read(context.host)?);
-    let manager = apt_or(context)?;
+    let Some(manager) = manager(context)? else {
+        return Ok(Vec::new());
+    };
     let removal = removing::plan(host, manager, &brought, &kept(context))?;
     let mut lines: Vec<String> = removal
         .needed
         .iter()
         .map(|name| format!("# {name} stays: others need it"))
         .collect();
-    let calls = manager.remove_calls(host, &removal);
+    let calls = manager.remove_calls(host, &removal.gone, &removal.unpurged);
     lines.extend(calls.iter().map(ToString::to_string));
     let masked = brought.masked.iter();
     lines.extend(masked.map(|unit| format!("systemctl unmask {unit}")));
@@ -319,15 +320,19 @@ fn kept(context: &Context) -> Vec<DataDirectory> {
 pub fn remove_packages(context: &mut Context) -> Result<bool, Stop> {
     let host = context.host;
     let mut brought = Brought::read(host)?;
-    let manager = apt_or(context)?;
+    let Some(manager) = manager(context)? else {
+        return Ok(false);
+    };
     manager.make_folders(host)?;
     // Where an earlier run was cut off in the middle of it.
-    let repaired = host.system.ask(&manager.repair_call(host))?;
-    if !repaired.succeeded() {
-        context.narrator.say(&repaired.complaint());
+    if let Some(repair) = manager.repair_call(host) {
+        let repaired = host.system.ask(&repair)?;
+        if !repaired.succeeded() {
+            context.narrator.say(&repaired.complaint());
+        }
     }
     let removal = removing::plan(host, manager, &brought, &kept(context))?;
-    for call in manager.remove_calls(host, &removal) {
+    for call in manager.remove_calls(host, &removal.gone, &removal.unpurged) {
         host.system.run(&call)?;
     }
     for unit in &brought.masked {
@@ -338,7 +343,7 @@ pub fn remove_packages(context: &mut Context) -> Result<bool, Stop> {
     context
         .leave
         .said
-        .extend(in_words(host, &brought, &removal)?);
+        .extend(in_words(host, manager, &brought, &removal)?);
     let is_left = |name: &String| removal.needed.contains(name) || removal.unpurged.contains(name);
     brought
         .packages
@@ -347,8 +352,18 @@ pub fn remove_packages(context: &mut Context) -> Result<bool, Stop> {
     Ok(!removal.gone.is_empty())
 }
 
+/// The manager that the packages came by, also where the bundles are gone already.
+fn manager(context: &Context) -> Result<Option<PackageManager>, Stop> {
+    if let Some(manager) = PackageManager::of_all(&context.bundles) {
+        return Ok(Some(manager));
+    }
+    let mark = Uninstalled::read(context.host)?;
+    Ok(mark.and_then(|mark| mark.family).map(PackageManager::of))
+}
+
 fn in_words(
     host: &Host,
+    manager: PackageManager,
     brought: &Brought,
     removal: &removing::Removal,
 ) -> Result<Vec<String>, Stop> {
@@ -366,7 +381,7 @@ fn in_words(
             list(&removal.unpurged)
         ));
     }
-    let installed = packages::installed(host)?;
+    let installed = manager.installed(host)?;
     let upgraded = brought.packages.iter().filter_map(|(name, had)| {
         let had = had.as_ref()?;
         let (_, now) = installed.iter().find(|(there, _)| there == name)?;
@@ -388,7 +403,7 @@ pub fn describe_bundles(_: &Context) -> Result<Vec<String>, Stop> {
     Ok(vec![format!("rm -r {}", folders.join(" "))])
 }
 
-const OWN_FOLDERS: [&str; 3] = ["bundles", "repository", "apt"];
+const OWN_FOLDERS: [&str; 4] = ["bundles", "repository", "apt", "yum"];
 
 /// Removes bundles, their repository, and what the package manager kept of it.
 pub fn drop_bundles(context: &mut Context) -> Result<bool, Stop> {

@@ -20,6 +20,7 @@ use super::systemctl;
 use super::units;
 use crate::base::{Epoch, NodePath, SchemaVersion};
 use crate::bundle::assignment::DataDirectory;
+use crate::bundle::manifest::Family;
 use crate::seed::identity::Identity;
 
 /// The mark, below `/var/lib/pgbundle`; the seed's script knows its name.
@@ -45,6 +46,8 @@ pub struct Uninstalled {
     pub node: String,
     /// The generation that was taken away.
     pub generation: u64,
+    /// Whose packages they were; none where there were none.
+    pub family: Option<Family>,
     /// When it was begun.
     pub at: Epoch,
     /// Whether all of it is done.
@@ -71,6 +74,7 @@ impl Uninstalled {
             cluster_id: identity.cluster_id.clone(),
             node: identity.node.to_string(),
             generation: identity.generation,
+            family: bundles.first().map(|bundle| bundle.manifest.family),
             at: host.now(),
             done: false,
             data: files::data_folders(bundles).cloned().collect(),

@@ -62,7 +62,12 @@ impl Held {
         };
         let others = self.settings.iter().filter(is_other);
         new.extend(others.map(|(path, _)| path.clone()));
-        new.extend(before.paths.difference(&self.paths).map(|path| format!("{path} is gone")));
+        new.extend(
+            before
+                .paths
+                .difference(&self.paths)
+                .map(|path| format!("{path} is gone")),
+        );
         new.retain(|path| !WRITTEN_BY_THE_HOST.iter().any(|own| path.starts_with(own)));
         new
     }
@@ -83,14 +88,20 @@ pub fn it_goes_and_comes_back(
     let data = identity_of_data(lab.host(name))?;
     let host = lab.host(name);
     let refused = host.ask(&format!("{PROGRAM} uninstall --purge-data another"))?;
-    assert!(refused.err.contains("is of cluster `three-node`"), "{refused:?}");
+    assert!(
+        refused.err.contains("is of cluster `three-node`"),
+        "{refused:?}"
+    );
     let said = host.run(&format!("{PROGRAM} uninstall"))?;
     eprintln!("lab: {said}");
     assert!(said.contains("/var/lib/postgresql/15/main"), "{said}");
     let after = Held::by_running(host)?;
     let left = after.since(before);
     eprintln!("lab: LEFT {left:#?}");
-    let packages: Vec<_> = after.packages.symmetric_difference(&before.packages).collect();
+    let packages: Vec<_> = after
+        .packages
+        .symmetric_difference(&before.packages)
+        .collect();
     eprintln!("lab: PACKAGES {packages:#?}");
     Ok(())
 }

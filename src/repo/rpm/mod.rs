@@ -53,7 +53,6 @@
 pub mod base_list;
 mod candidates;
 pub mod entry;
-pub mod evr;
 pub mod file;
 pub mod filelists;
 mod formula;
@@ -75,4 +74,5 @@ pub mod signature;
 pub mod stanza;
 mod xml;
 
+pub use crate::base::evr;
 pub use xml::XmlError;
