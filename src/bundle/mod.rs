@@ -20,7 +20,6 @@
 //! own: nothing of any cluster is in the first, so clusters and images share it.
 
 pub mod assignment;
-#[cfg(feature = "workstation")]
 pub mod difference;
 pub mod manifest;
 #[cfg(feature = "workstation")]

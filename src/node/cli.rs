@@ -19,6 +19,7 @@ use super::system::System;
 use super::unfinished;
 use super::uninstall;
 use super::up;
+use super::upgrade;
 use super::verify;
 
 /// What `--help` prints.
@@ -34,6 +35,10 @@ For operators:
   steps [--undo]           what each step, or taking it back, does on this host, in shell
                            where it can be said
   verify                   compare bundles, files and packages with what was installed
+  upgrade [--identity PLACE] [--wait SECONDS] [--stop-cluster]
+                           take up a seed of a higher generation: PLACE is its folder or
+                           its user-data; without it, the attached disk labelled cidata.
+                           A leader whose PostgreSQL restarts hands over first
   uninstall [--purge-data CLUSTER] [--stop-cluster]
                            take the node away from this host: services, configuration, and
                            the packages that came with them; a leader hands over first. The
@@ -67,6 +72,8 @@ pub enum Command {
     Status(bool),
     /// Show what each step does, or what taking it back does.
     Steps(bool),
+    /// Take up a newer seed.
+    Upgrade(upgrade::Request),
     /// Take the node away.
     Uninstall(uninstall::Request),
     /// Look for drift.
@@ -109,6 +116,7 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
     Ok(match words {
         ["--help" | "-h" | "help"] => Command::Help,
         ["up", options @ ..] => up_of(options)?,
+        ["upgrade", options @ ..] => Command::Upgrade(upgrade_of(options)?),
         ["uninstall", options @ ..] => Command::Uninstall(uninstall_of(options)?),
         ["status"] => Command::Status(false),
         ["status", "--json"] => Command::Status(true),
@@ -146,6 +154,28 @@ fn up_of(mut options: &[&str]) -> Result<Command, Misunderstood> {
             }
             ["--again", rest @ ..] => {
                 again = true;
+                rest
+            }
+            words => return Err(not_understood(words)),
+        };
+    }
+}
+
+fn upgrade_of(mut options: &[&str]) -> Result<upgrade::Request, Misunderstood> {
+    let mut request = upgrade::Request::default();
+    loop {
+        options = match options {
+            [] => return Ok(request),
+            ["--identity", place, rest @ ..] => {
+                request.identity = Some(PathBuf::from(place));
+                rest
+            }
+            ["--wait", seconds, rest @ ..] => {
+                request.patience = Some(seconds_of(seconds)?);
+                rest
+            }
+            ["--stop-cluster", rest @ ..] => {
+                request.may_stop = true;
                 rest
             }
             words => return Err(not_understood(words)),
@@ -207,6 +237,7 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
     match command {
         Command::Help => show(HELP),
         Command::Up(patience, again) => return Ok(exit_of(up::up(host, patience, again))),
+        Command::Upgrade(request) => upgrade::upgrade(host, &request)?,
         Command::Uninstall(request) => show(&uninstall::uninstall(host, &request)?),
         Command::Status(as_json) => return show_status(host, as_json),
         Command::Steps(false) => show(&describe(host)?),

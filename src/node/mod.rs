@@ -81,5 +81,6 @@ pub mod unit_waits;
 pub mod units;
 pub mod unpacker;
 pub mod up;
+pub mod upgrade;
 pub mod verify;
 pub mod wal;

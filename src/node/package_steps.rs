@@ -247,7 +247,7 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
         match manager.simulate(host, &names)? {
             Ok(transaction) if transaction.upgrades.is_empty() => {}
             Ok(transaction) => {
-                remember_restarts(context, &transaction.upgrades)?;
+                remember_restarts(context, &transaction.installs)?;
                 let upgrade = manager.install_call(host, &transaction.upgrades, Flushing::Each);
                 host.system.run(&upgrade)?;
                 if manager == PackageManager::Rpm {
@@ -264,9 +264,10 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Who runs a version that is about to be replaced; a cut in between forgets nobody.
-fn remember_restarts(context: &Context, upgrades: &[String]) -> Result<(), Stop> {
-    let is_upgraded = |name: &String| upgrades.contains(name);
+/// Who runs a version that is about to be replaced, by one of its own name or of
+/// another; a cut in between forgets nobody. What does not run is only started.
+fn remember_restarts(context: &Context, installs: &[String]) -> Result<(), Stop> {
+    let is_upgraded = |name: &String| installs.contains(name);
     for service in files::all_services(&context.bundles) {
         if service.packages.iter().any(is_upgraded) {
             pending::add(context.host, &service.unit, Uptake::Restart)?;

@@ -18,11 +18,8 @@ use super::steps;
 use super::stop::Stop;
 use super::systemctl;
 use super::undoing::Leave;
-use super::uninstalled::{UNIT, Uninstalled};
+use super::uninstalled::{PROGRAM, UNIT, Uninstalled};
 use super::up;
-
-/// Where the seed's script puts this program.
-const PROGRAM: &str = "/usr/local/sbin/pgbundle-node";
 
 /// What the operator asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -27,6 +27,8 @@ use crate::seed::identity::Identity;
 pub const FILE: &str = "uninstalled.json";
 /// The unit that brings the host up.
 pub const UNIT: &str = "pgbundle.service";
+/// Where the seed's stub puts this program.
+pub const PROGRAM: &str = "/usr/local/sbin/pgbundle-node";
 /// Where that unit is kept meanwhile, below `/var/lib/pgbundle`.
 const UNIT_ASIDE: &str = "seed/pgbundle.service";
 /// The digest of what the seed planted, below `/var/lib/pgbundle`.

@@ -32,6 +32,7 @@ mod taken_away;
 mod tampering;
 mod twin;
 mod up;
+mod upgraded;
 mod vm;
 mod vm_stories;
 mod waiting;

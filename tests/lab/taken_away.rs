@@ -73,8 +73,53 @@ impl Held {
     }
 }
 
-/// What a first boot, systemd, dpkg and apt write by themselves, whoever installs what.
-const WRITTEN_BY_THE_HOST: [&str; 1] = ["/var/log"];
+/// What a boot, cloud-init, dpkg and others write by themselves, whoever installs what.
+const WRITTEN_BY_THE_HOST: [&str; 29] = [
+    "/dev/",
+    "/run/",
+    "/home/debian",
+    "/root/",
+    "/srv/pgbundle",
+    "/var/cache/",
+    "/var/lib/apt/",
+    "/var/lib/cloud/",
+    "/var/lib/dbus/machine-id",
+    "/var/lib/dpkg/",
+    "/var/lib/private",
+    "/var/lib/systemd/",
+    "/var/log/",
+    "/var/tmp/",
+    "/usr/share/netplan/netplan/",
+    "/etc/hostname",
+    "/etc/machine-id",
+    "/etc/netplan/50-cloud-init.yaml",
+    "/etc/ssh/ssh_host_",
+    "/etc/sudoers.d/90-cloud-init-users",
+    // Users and groups stay as the packages leave them.
+    "/etc/group",
+    "/etc/gshadow",
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/subgid",
+    "/etc/subuid",
+    "/etc/locale",
+    "/etc/.pwd.lock",
+    "/etc/resolv.conf",
+];
+
+/// What stays where the data does: the data with its markers, what it takes to come up again,
+/// and what packages that are removed but not purged leave.
+const KEPT_WITH_THE_DATA: [&str; 9] = [
+    "/var/lib/etcd",
+    "/var/lib/postgresql",
+    "/var/lib/pgbundle",
+    "/usr/local/sbin/pgbundle-node",
+    "/etc/default/etcd",
+    "/etc/init.d/etcd",
+    "/etc/rc",
+    "/etc/postgresql-common",
+    "/etc/postgresql",
+];
 
 /// With the data kept, nothing else of ours is left; the next boot does not bring it back; the
 /// operator does, and the node takes its data up again.
@@ -84,24 +129,119 @@ pub fn it_goes_and_comes_back(
     name: &str,
     before: &Held,
 ) -> Result<(), Failure> {
-    client.write_through_vip("create table if not exists kept as select 1 as number")?;
+    wait_standbys(client, 1, 1)?;
     let data = identity_of_data(lab.host(name))?;
     let host = lab.host(name);
     let refused = host.ask(&format!("{PROGRAM} uninstall --purge-data another"))?;
+    assert_eq!(refused.code, 2, "{refused:?}");
     assert!(
         refused.err.contains("is of cluster `three-node`"),
         "{refused:?}"
     );
-    let said = host.run(&format!("{PROGRAM} uninstall"))?;
-    eprintln!("lab: {said}");
-    assert!(said.contains("/var/lib/postgresql/15/main"), "{said}");
+    it_is_cut_off_and_goes_on(lab, name)?;
+    let host = lab.host(name);
     let after = Held::by_running(host)?;
-    let left = after.since(before);
-    eprintln!("lab: LEFT {left:#?}");
-    let packages: Vec<_> = after
-        .packages
-        .symmetric_difference(&before.packages)
-        .collect();
-    eprintln!("lab: PACKAGES {packages:#?}");
+    let mut left = after.since(before);
+    left.retain(|path| !KEPT_WITH_THE_DATA.iter().any(|kept| path.starts_with(kept)));
+    assert!(
+        left.is_empty(),
+        "{name}: nothing else of ours is left: {left:#?}"
+    );
+    let packages = packages_left(before, &after);
+    assert!(
+        packages.iter().all(|line| line.starts_with("rc ")),
+        "{name}: no package of ours is left: {packages:#?}"
+    );
+    let quiet = host.ask(&format!("{PROGRAM} up"))?;
+    assert_eq!(quiet.code, 1, "{quiet:?}");
+    lab.host_mut(name).reboot()?;
+    let host = lab.host(name);
+    wait_until("the boot is over", SOON, || {
+        host.run("test -e /run/cloud-init/result.json")
+    })?;
+    let unit = host.ask("systemctl is-active etcd pgbundle")?;
+    assert!(
+        !unit.is_success(),
+        "{name}: the seed does not bring it back: {unit:?}"
+    );
+    let again = host.ask(&format!("{PROGRAM} up --again --wait 240"))?;
+    assert!(again.is_success(), "{name}: {again:?}");
+    wait_serving(lab, name)?;
+    wait_standbys(client, 1, 1)?;
+    etcd_is_whole(lab)?;
+    assert_eq!(
+        identity_of_data(lab.host(name))?,
+        data,
+        "{name}: its data folder is the one that it had"
+    );
     Ok(())
+}
+
+/// The host loses power while its packages are being removed; the next run goes on.
+fn it_is_cut_off_and_goes_on(lab: &mut Lab, name: &str) -> Result<(), Failure> {
+    let host = lab.host(name);
+    host.run(&format!(
+        "systemd-run --quiet --unit=taking-away {PROGRAM} uninstall"
+    ))?;
+    wait_until("packages are being removed", SOON, || {
+        host.run("pgrep -x dpkg && ! test -e /usr/sbin/haproxy")
+    })?;
+    lab.cut_power(name)?;
+    lab.boot(name)?;
+    let host = lab.host(name);
+    let said = wait_until("the host can be asked", SOON, || {
+        let said = host.ask(&format!("{PROGRAM} status"))?;
+        said.err
+            .contains("not finished")
+            .then_some(said.err)
+            .ok_or(Failure::from(said.out))
+    })?;
+    assert!(said.contains("pgbundle-node uninstall"), "{said}");
+    wait_until("the boot is over", SOON, || {
+        host.run("test -e /run/cloud-init/result.json")
+    })?;
+    let told = host.ask(&format!("{PROGRAM} uninstall"))?;
+    assert!(told.is_success(), "{name}: {told:?}");
+    assert!(told.out.contains("/var/lib/postgresql/15/main"), "{told:?}");
+    Ok(())
+}
+
+fn packages_left(before: &Held, after: &Held) -> Vec<String> {
+    after
+        .packages
+        .difference(&before.packages)
+        .cloned()
+        .collect()
+}
+
+/// The leader goes with its data: another one leads, etcd's list is shorter by one, and of ours
+/// there is the mark alone.
+pub fn the_leader_goes_for_good(lab: &Lab, client: &Client) -> Result<(), Failure> {
+    wait_standbys(client, 1, 1)?;
+    let name = leader(lab, client)?;
+    let host = lab.host(&name);
+    let said = host.ask(&format!("{PROGRAM} uninstall --purge-data three-node"))?;
+    assert!(said.is_success(), "{name}: {said:?}");
+    assert!(said.out.contains("another one takes over"), "{said:?}");
+    for gone in [
+        "/var/lib/etcd",
+        "/var/lib/postgresql/15",
+        PROGRAM,
+        "/etc/pgbundle",
+    ] {
+        let is_there = host.ask(&format!("test -e {gone}"))?;
+        assert!(!is_there.is_success(), "{name}: {gone} is gone");
+    }
+    let left = host.run("find /var/lib/pgbundle -type f")?;
+    assert_eq!(left, "/var/lib/pgbundle/uninstalled.json", "{name}");
+    let other = lab
+        .hosts()
+        .iter()
+        .find(|host| host.name != name)
+        .ok_or("no other")?;
+    etcd_is_whole_as_seen_by(other, lab.cluster.nodes.len() - 1)?;
+    wait_until("the cluster goes on", SOON, || {
+        client.write_through_vip("insert into story values ('without it')")
+    })?;
+    wait_standbys(client, 1, 0).map(drop)
 }
