@@ -84,7 +84,9 @@ pub enum PinError {
         module: String,
     },
     /// What is asked for is there for other hosts.
-    #[error("what is asked for is there for other hosts alone: {package}; these are {architecture}")]
+    #[error(
+        "what is asked for is there for other hosts alone: {package}; these are {architecture}"
+    )]
     OtherArchitecture {
         /// The package.
         package: String,
@@ -143,6 +145,8 @@ pub enum Warning {
 
 /// Locks a plan: pure, and the same for the same arguments.
 ///
+/// The certificates of rpm packages' signers are not in it yet: [`super::keys::of`].
+///
 /// `file_sizes` holds the size of each plain file of the spec, by its name;
 /// `given` are the packages that the operator was given.
 pub fn make(
@@ -171,6 +175,7 @@ pub fn make(
         request: digest(&asked),
         asked,
         indexes: proofs.iter().flat_map(index_rows).collect(),
+        keys: Vec::new(),
         packages: row::distinct(packages)?,
         wheels: wheels(plan),
         files: file_rows(plan, file_sizes)?,

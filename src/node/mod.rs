@@ -11,14 +11,16 @@
 //! Design: the steps are values in one list ([`steps::all`]); `up`, `steps`
 //! and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
 //! and speaks to the system through one trait ([`system::System`]), so tests
-//! run on a temporary folder. An rpm host differs in [`packages::PackageManager`]'s
-//! arm alone: a repository folder with `repodata`, `dnf --repofrompath` in
-//! place of apt's options, `rpm -q` in place of `dpkg-query`.
+//! run on a temporary folder. Debian's hosts and EL's differ in the arms of
+//! [`packages::PackageManager`]: its calls, what the manager installs from
+//! ([`repository`]), its records ([`records`]) and what is mended of both
+//! after a power cut ([`mending`]).
 
 pub mod accounts;
 pub mod anew;
 mod arp;
 mod block;
+pub mod brought;
 pub mod bundles;
 pub mod cli;
 pub mod clock;
@@ -39,22 +41,29 @@ pub mod http;
 pub mod identity;
 pub mod initdb;
 pub mod installing;
+mod jumps;
+mod leaving;
 pub mod marker;
 pub mod media;
 pub mod mending;
 pub mod narrator;
 pub mod notify;
+mod offered;
 mod operating_system;
 mod ownerless;
 mod package_steps;
 pub mod packages;
+mod patroni;
 pub mod patroni_keys;
 pub mod pending;
 mod pg_control;
 pub mod place;
 mod postmaster;
 pub mod preflight;
+pub mod python;
+pub mod records;
 pub mod reminder;
+pub mod removing;
 pub mod repository;
 pub mod services;
 mod space;
@@ -66,10 +75,14 @@ pub mod system;
 pub mod systemctl;
 pub mod transport;
 mod twin;
+pub mod undoing;
 pub mod unfinished;
+pub mod uninstall;
+pub mod uninstalled;
 pub mod unit_waits;
 pub mod units;
 pub mod unpacker;
 pub mod up;
+pub mod upgrade;
 pub mod verify;
 pub mod wal;

@@ -373,38 +373,49 @@ fn roles_on_different_nodes_find_each_other() {
 
 #[test]
 fn time_servers_are_kept_by_every_role_before_all_else() {
-    let text = read_source("clusters/three-node.toml");
-    let without = plan_of(&text);
-    let plan = plan_of(&format!(
-        "{text}\n[time]\nservers = [\"10.0.0.5\", \"ntp.example\"]\n"
-    ));
-    let path = "/etc/systemd/timesyncd.conf.d/pgbundle.conf";
-    for (with, was) in rendered(&plan, &plan.spec.nodes[0])
-        .into_iter()
-        .zip(rendered(&without, &without.spec.nodes[0]))
-    {
-        let first = &with.assignment.services[0];
-        assert_eq!(first.unit, "systemd-timesyncd.service");
-        let asks = serde_json::to_value(&first.health).unwrap();
-        assert_eq!(asks["kind"], "clock-in-step");
-        assert!(
-            with.assignment
-                .packages
-                .contains(&"systemd-timesyncd".to_owned())
-        );
-        services_are_known(&with.assignment);
-        let file = &with.files[&path.parse().unwrap()];
-        let settings = String::from_utf8_lossy(file);
-        assert!(
-            settings.ends_with("[Time]\nNTP=\nNTP=10.0.0.5 ntp.example\nFallbackNTP=\n"),
-            "{settings}"
-        );
-        let ca = with.assignment.files.iter();
-        let ca: Vec<_> = ca
-            .filter(|f| f.path.as_str() == "/etc/pgbundle/ca.pem")
-            .collect();
-        assert!(!ca[0].services.contains(&"timesyncd".to_owned()));
-        assert!(!was.files.contains_key(&path.parse().unwrap()));
-        assert!(!was.assignment.services.contains(first));
+    let timesyncd = "[Time]\nNTP=\nNTP=10.0.0.5 ntp.example\nFallbackNTP=\n";
+    let chrony = "server 10.0.0.5 iburst\nserver ntp.example iburst\n";
+    for (profile, package, unit, path, servers) in [
+        (
+            "debian12",
+            "systemd-timesyncd",
+            "systemd-timesyncd.service",
+            "/etc/systemd/timesyncd.conf.d/pgbundle.conf",
+            timesyncd,
+        ),
+        (
+            "centos7",
+            "chrony",
+            "chronyd.service",
+            "/etc/chrony.conf",
+            chrony,
+        ),
+    ] {
+        let text = read_source("clusters/three-node.toml");
+        let without = example_on(profile);
+        let time = "[time]\nservers = [\"10.0.0.5\", \"ntp.example\"]\n";
+        let plan = plan_on(&format!("{text}\n{time}"), built_in(profile));
+        for (with, was) in rendered(&plan, &plan.spec.nodes[0])
+            .into_iter()
+            .zip(rendered(&without, &without.spec.nodes[0]))
+        {
+            let first = &with.assignment.services[0];
+            assert_eq!(first.unit, unit);
+            let asks = serde_json::to_value(&first.health).unwrap();
+            assert_eq!(asks["kind"], "clock-in-step");
+            let keeper = asks["keeper"].as_str();
+            assert_eq!(keeper, (profile == "centos7").then_some("chrony"));
+            assert!(with.assignment.packages.contains(&package.to_owned()));
+            services_are_known(&with.assignment);
+            let settings = String::from_utf8_lossy(&with.files[&path.parse().unwrap()]);
+            assert!(settings.contains(servers), "{settings}");
+            let ca = with.assignment.files.iter();
+            let ca: Vec<_> = ca
+                .filter(|f| f.path.as_str() == "/etc/pgbundle/ca.pem")
+                .collect();
+            assert!(!ca[0].services.contains(&"time".to_owned()));
+            assert!(!was.files.contains_key(&path.parse().unwrap()));
+            assert!(!was.assignment.services.contains(first));
+        }
     }
 }

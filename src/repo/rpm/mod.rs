@@ -55,7 +55,6 @@ mod candidates;
 pub mod collision;
 pub mod element;
 pub mod entry;
-pub mod evr;
 pub mod file;
 pub mod filelists;
 mod formula;
@@ -77,4 +76,5 @@ pub mod signature;
 pub mod stanza;
 mod xml;
 
+pub use crate::base::evr;
 pub use xml::XmlError;

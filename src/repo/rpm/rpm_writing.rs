@@ -39,6 +39,8 @@ pub struct Package<'a> {
     pub files: Vec<(&'a str, &'a str)>,
     /// What all of its files are.
     pub attributes: Attributes<'a>,
+    /// The module that it was built for, where there is one.
+    pub module: Option<&'a str>,
     /// Whether the header has the payload's digest, as from rpm 4.14 on.
     pub payload_digest: bool,
 }
@@ -202,6 +204,7 @@ impl<'a> Package<'a> {
             provides: Vec::new(),
             files: Vec::new(),
             attributes: PLAIN,
+            module: None,
             payload_digest: true,
         }
     }
@@ -299,6 +302,7 @@ impl<'a> Package<'a> {
         values.extend(relations([1047, 1112, 1113], &provides));
         values.extend(relations([1049, 1048, 1050], &requires));
         values.extend(self.file_values());
+        values.extend(self.module.map(|module| (5096, text(module))));
         if self.payload_digest {
             let digest = hex::encode(Sha256::digest(payload));
             values.push((5092, Value::Texts(vec![digest])));
@@ -322,6 +326,11 @@ impl<'a> Package<'a> {
             let place = folders.iter().position(|one| *one == folder);
             columns.folder.push(place.expect("it was put there") as u32);
             columns.names.push(name.to_owned());
+            let is_settings = folder.starts_with("/etc/");
+            columns.flags.push(match is_settings {
+                true => self.attributes.flags | CONFIGURATION,
+                false => self.attributes.flags,
+            });
             columns.sizes.push(content.len() as u32);
             columns.digests.push(hex::encode(Sha256::digest(content)));
             columns.inodes.push(inode);
@@ -329,10 +338,7 @@ impl<'a> Package<'a> {
         let count = self.files.len();
         let same = |text: &str| Value::Texts(vec![text.to_owned(); count]);
         let Attributes {
-            mode,
-            flags,
-            owner,
-            color,
+            mode, owner, color, ..
         } = self.attributes;
         let numbers = |number| Value::Numbers(vec![number; count]);
         let links = match mode & 0o170_000 {
@@ -346,7 +352,7 @@ impl<'a> Package<'a> {
             (1034, Value::Numbers(vec![1_700_000_000; count])),
             (1035, Value::Texts(columns.digests)),
             (1036, Value::Texts(links)),
-            (1037, numbers(flags)),
+            (1037, Value::Numbers(columns.flags)),
             (1039, same(owner)),
             (1040, same(owner)),
             (1045, Value::Numbers(vec![u32::MAX; count])),
@@ -400,11 +406,15 @@ impl<'a> Package<'a> {
     }
 }
 
+/// `%config(noreplace)` (`rpmfileAttrs`).
+const CONFIGURATION: u32 = 1 | 16;
+
 #[derive(Default)]
 struct Files {
     folder: Vec<u32>,
     names: Vec<String>,
     sizes: Vec<u32>,
+    flags: Vec<u32>,
     digests: Vec<String>,
     inodes: Vec<u32>,
 }
