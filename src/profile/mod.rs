@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::Date;
 
-use crate::base::Architecture;
+use crate::base::{Architecture, NodePath};
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::wheel::{Interpreter, Wheel, WheelName};
 use source::MAJOR;
@@ -55,8 +55,13 @@ pub struct Profile {
     /// Modules of the system's own repositories that would hide packages of the
     /// other sources (dnf(8), "Module Command").
     pub disabled_modules: Vec<String>,
+    /// The tag that packages made for it carry in their release (`el7`).
+    pub dist: Option<String>,
     /// How the vendor of its PostgreSQL has packaged it; empty where a source carries it.
     pub packagings: Vec<Packaging>,
+    /// What the packages that an operator was given say that they provide, and
+    /// no other package finds there ([`Packaging::not_provided`]).
+    pub not_provided: Vec<String>,
     /// What is known to be limited or unproven, in sentences.
     pub limits: Vec<String>,
 }
@@ -120,6 +125,11 @@ pub struct Python {
     pub component: String,
     /// The hosts' Python.
     pub interpreter: Interpreter,
+    /// Where a host has it (`/usr/bin/python3.6`).
+    pub program: NodePath,
+    /// The environment that is made with it, by the name that scripts know
+    /// (`/opt/pgbundle/patroni`).
+    pub environment: NodePath,
     /// The wheel of pip, which installs the others on a host; one of `wheels`.
     pub pip: WheelName,
     /// The set, sorted by project.

@@ -7,8 +7,8 @@ use toml::Spanned;
 use super::{
     Base, Component, Packaging, Profile, Source, parse_postgres, parse_python, parse_source,
 };
-use crate::base::Architecture;
-use crate::bundle::manifest::{Family, OsRelease};
+use crate::base::{Architecture, NodePath, Numbers};
+use crate::bundle::manifest::{Family, LeastRelease, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
 
 type Components = BTreeMap<String, Component>;
@@ -73,6 +73,9 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         .map(|parent| parent.paths.clone())
         .unwrap_or_default();
     paths.extend(read_paths(&root));
+    let dist = root
+        .value("dist")
+        .or_else(|| parent.and_then(|parent| parent.dist.clone()));
     let packagings = replaced(
         root.tables("packaging"),
         |section| read_packaging(section, &components),
@@ -102,7 +105,9 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         paths,
         disturbing_units,
         disabled_modules,
+        dist,
         packagings: packagings?,
+        not_provided: Vec::new(),
         limits,
     })
 }
@@ -213,10 +218,26 @@ fn read_os(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<OsRelease
     };
     let id = section.required::<String>("id");
     let version = section.required::<String>("version");
+    let at_least = section.optional::<Numbers>("release");
+    let file = section.optional::<NodePath>("release_file");
+    if at_least.is_some() != file.is_some() {
+        let named = at_least.as_ref().map(Spanned::span);
+        section.faults().add(
+            "`release` and `release_file` go together",
+            named.or(file.as_ref().map(Spanned::span)),
+            "",
+            Some("write the least release, and the file on a host that says which it is of"),
+        );
+    }
     section.finish();
+    let release = at_least.zip(file).map(|(at_least, file)| LeastRelease {
+        at_least: at_least.into_inner(),
+        file: file.into_inner(),
+    });
     Some(OsRelease {
         id: id?.into_inner(),
         version: version?.into_inner(),
+        release,
     })
 }
 
@@ -253,14 +274,20 @@ fn read_paths(section: &Section<'_, '_>) -> BTreeMap<String, String> {
 fn read_packaging(section: Section<'_, '_>, components: &Components) -> Option<Packaging> {
     let name = section.required::<String>("name");
     let file = section.required::<String>("file");
+    let companions = section.value("companions").unwrap_or_default();
     let majors = section.required::<Vec<u32>>("majors");
+    let not_provided = section.value("not_provided").unwrap_or_default();
+    let own_patroni = section.value("own_patroni").unwrap_or_default();
     let components = read_components(&section, components);
     let paths = read_paths(&section);
     section.finish();
     Some(Packaging {
         name: name?.into_inner(),
         file: file?.into_inner(),
+        companions,
         majors: majors?.into_inner(),
+        not_provided,
+        own_patroni,
         components,
         paths,
     })

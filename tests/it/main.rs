@@ -25,9 +25,11 @@ mod oracles;
 mod parsers;
 mod plain_files;
 mod profiles;
+mod python;
 mod render;
 mod reproducible;
 mod rpm_build;
+mod rpm_host;
 mod rpm_lock;
 mod rpm_prove;
 #[path = "../../src/repo/rpm/publishing.rs"]
@@ -45,5 +47,6 @@ mod store;
 mod support;
 mod tiny;
 mod unchanged;
+mod vendor;
 mod wheels;
 mod written_again;
