@@ -65,6 +65,7 @@ pub mod records;
 pub mod reminder;
 pub mod removing;
 pub mod repository;
+pub mod selfcheck;
 pub mod services;
 mod space;
 pub mod status;
