@@ -24,6 +24,7 @@
 pub mod assignment;
 #[cfg(feature = "workstation")]
 pub mod difference;
+pub mod environment;
 pub mod manifest;
 #[cfg(feature = "workstation")]
 pub mod sbom;
@@ -52,5 +53,5 @@ pub fn plain_file(name: &str) -> Result<BundlePath, NotAPath> {
 /// Where a Python wheel lies in a bundle.
 #[cfg(feature = "workstation")]
 pub fn wheel_path(name: &crate::wheel::WheelName) -> Result<BundlePath, NotAPath> {
-    format!("packages/wheels/{name}").parse()
+    format!("{}/{name}", environment::WHEELS).parse()
 }
