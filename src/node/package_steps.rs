@@ -3,12 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::bundles::RoleBundle;
 use super::files;
 use super::held;
-use super::host::Host;
 use super::installing::{self, Installing, Left};
 use super::mending;
+use super::package_shell;
 use super::packages::{Flushing, PackageManager, names};
 use super::pending;
 use super::step::{Check, Context, Scope, Step};
@@ -71,54 +70,8 @@ fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
         }));
     }
     if let Some(manager) = PackageManager::of_all(&context.bundles) {
-        lines.extend(describe_install(host, manager, &context.bundles)?);
+        lines.extend(package_shell::install(host, manager, &context.bundles)?);
     }
-    Ok(lines)
-}
-
-fn describe_install(
-    host: &Host,
-    manager: PackageManager,
-    bundles: &[RoleBundle],
-) -> Result<Vec<String>, Stop> {
-    let names = names(bundles);
-    let files = manager.files(host, bundles)?.into_iter();
-    let files: Vec<_> = files.map(|(_, file)| file).collect();
-    let install = manager.install_call(host, &names, Flushing::AtTheEnd);
-    let again = manager.again_call(host, &files, Flushing::AtTheEnd);
-    let mark = "touch /var/lib/pgbundle/installing.json && sync   # a mark: what is installed is not on the disk yet";
-    let end =
-        "sync && rm /var/lib/pgbundle/installing.json && sync   # with each file system's answer";
-    let mut lines = Vec::new();
-    match manager {
-        PackageManager::Apt => {
-            lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
-            lines.push(mark.to_owned());
-            lines.extend(manager.repair_call(host).map(|call| call.to_string()));
-            lines.extend([
-                "# first, each file flushed by dpkg, those of them that this host has in an older version; then:".to_owned(),
-                install.to_string(),
-                end.to_owned(),
-                "# and where the mark was there from before, the power was cut in between: dpkg's status is not".to_owned(),
-                "# believed, and what this host did not have before is unpacked again, before the above:".to_owned(),
-            ]);
-            lines.extend(
-                manager
-                    .merge_call(host)
-                    .map(|call| format!("{call} < /dev/null")),
-            );
-        }
-        PackageManager::Rpm => lines.extend([
-            "cp -a /var/lib/rpm /var/lib/pgbundle/rpmdb-before".to_owned(),
-            mark.to_owned(),
-            "# first, and with a `sync` at the end, those of them that this host has in an older version; then:".to_owned(),
-            install.to_string(),
-            format!("{end} && rm -r /var/lib/pgbundle/rpmdb-before"),
-            "# and where the mark was there from before, installing was cut off: rpm lists a package before its".to_owned(),
-            "# scripts ran, so what is listed and this host did not have before is installed again, before the above:".to_owned(),
-        ]),
-    }
-    lines.push(again.to_string());
     Ok(lines)
 }
 

@@ -2,9 +2,11 @@
 //! the real rpm and of dnf, which is what `yum` is from EL 8 on.
 
 use std::collections::BTreeSet;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use pgbundle::bundle::assignment::Assignment;
 use pgbundle::bundle::manifest::Manifest;
@@ -397,6 +399,59 @@ fn what_a_cut_left_torn_is_mended_and_installed_again() {
     assert_eq!(verified(&root), "");
     assert_eq!(root.installed().len(), 9);
     assert!(!root.path("/etc/made-by-a-script").exists());
+}
+
+/// What the step `packages` does, from the mark to its end; `limit` is when the
+/// first of its calls that install is killed.
+fn step(root: &Root, limit: Option<Duration>) -> Result<(), CallFault> {
+    let (host, bundles) = (root.host(), root.bundles());
+    let left = left(&host).unwrap();
+    let installing = Installing::begin(&host, 1, &left, &bundles).unwrap();
+    if let Left::Cut(mark) | Left::Ended(mark) = &left {
+        mending::mend(&host, &bundles, mark).unwrap();
+        let [upgraded, new] = RPM.to_install_again(&host, &bundles, &mark.had).unwrap();
+        for (files, flushing) in [(upgraded, Flushing::Each), (new, Flushing::AtTheEnd)] {
+            if !files.is_empty() {
+                let again = RPM.again_call(&host, &files, flushing);
+                root.system.run(&again)?;
+            }
+        }
+    }
+    let mut install = RPM.install_call(&host, &names(&bundles), Flushing::AtTheEnd);
+    install.limit = limit.unwrap_or(install.limit);
+    root.system.run(&install)?;
+    installing.end().unwrap();
+    Ok(())
+}
+
+#[test]
+fn an_install_that_is_killed_at_any_moment_is_completed_by_the_next() {
+    let (tiny, had) = configured();
+    let root = Root::new(tiny, &had);
+    root.ready();
+    let (place, before) = (root.tiny.path("root"), root.tiny.path("before"));
+    let copy = |from: &Path, to: &Path| {
+        accepts(Command::new("cp").arg("-a").arg(from).arg(to));
+    };
+    copy(&place, &before);
+    let begun = Instant::now();
+    step(&root, None).unwrap();
+    let whole = begun.elapsed();
+    let expected = root.installed();
+    let kills = env::var("PGBUNDLE_KILLS").map_or(4, |kills| kills.parse().unwrap());
+    let mut killed = 0;
+    for kill in 0..kills {
+        fs::remove_dir_all(&place).unwrap();
+        copy(&before, &place);
+        // The first half is dnf's own thinking.
+        let limit = whole / 2 + whole / 2 * kill / kills;
+        killed += u32::from(step(&root, Some(limit)).is_err());
+        step(&root, None).unwrap();
+        assert_eq!(root.installed(), expected, "killed after {limit:?}");
+        assert_eq!(verified(&root), "", "killed after {limit:?}");
+        assert_eq!(root.simulate().unwrap(), Transaction::default());
+    }
+    assert!(killed > 0, "none came to be killed");
 }
 
 #[test]
