@@ -86,6 +86,12 @@ pub fn remove(host: &Host, environment: &PythonEnvironment) -> Result<(), Stop> 
     beside(&name)?.iter().try_for_each(|folder| clear(folder))
 }
 
+/// The folders of the environments that the bundles want.
+pub(super) fn folders(host: &Host, bundles: &[RoleBundle]) -> Vec<PathBuf> {
+    let wanted = wanted(host, bundles);
+    wanted.iter().map(Wanted::folder).collect()
+}
+
 /// An environment as a bundle wants it.
 struct Wanted<'a> {
     host: &'a Host<'a>,
