@@ -10,7 +10,9 @@
 //! indexes give the same lock, byte for byte.
 
 pub mod cover;
+pub mod given;
 pub mod indexes;
+pub mod keys;
 pub mod packages;
 pub mod pin;
 pub mod prove;
@@ -20,7 +22,7 @@ pub mod text;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Architecture, Epoch, Role, SchemaVersion, Sha256};
-use crate::bundle::manifest::Family;
+use crate::bundle::manifest::{ByDigest, Family};
 use crate::wheel::WheelName;
 
 /// The lock, beside the spec as `<spec>.<profile>-<architecture>.lock` (TOML).
@@ -44,6 +46,9 @@ pub struct Lock {
     /// The signed indexes that were read.
     #[serde(default, rename = "index", skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<LockedIndex>,
+    /// Who signs the packages of the rpm family, sorted by fingerprint.
+    #[serde(default, rename = "key", skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<LockedKey>,
     /// The closure, sorted by family, name and version.
     #[serde(default, rename = "package", skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<LockedPackage>,
@@ -72,6 +77,16 @@ pub struct LockedIndex {
     pub key: Option<String>,
 }
 
+/// A certificate that hosts check packages by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedKey {
+    /// Fingerprint of its primary key, as the profile pins it.
+    pub fingerprint: String,
+    /// The certificate in armor.
+    pub certificate: String,
+}
+
 /// A package of the closure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,6 +109,9 @@ pub struct LockedPackage {
     pub sha256: Sha256,
     /// Bytes it takes once installed.
     pub installed_size: u64,
+    /// Why only `sha256` stands for it: a package that the operator was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_digest: Option<ByDigest>,
     /// Roles whose closure holds it, sorted.
     pub roles: Vec<Role>,
     /// Its entry in the repository's index, as upstream wrote it but for where

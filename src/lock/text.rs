@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::request::{digest, is_of_a_wheel, wheel_sentence};
-use super::{Lock, LockedFile, LockedIndex, LockedPackage, LockedWheel};
+use super::given::SOURCE;
+use super::request::{digest, given_sentence, is_of_a_wheel, wheel_sentence};
+use super::{Lock, LockedFile, LockedIndex, LockedKey, LockedPackage, LockedWheel, keys};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
 use crate::document::Fault;
+use crate::plan::GivenFile;
 use crate::repo::deb::deb822::stanzas;
 use crate::repo::rpm::package::{Archive, Package};
 use crate::repo::rpm::stanza;
@@ -39,9 +41,15 @@ pub enum LockTextError {
         /// The stanza's field.
         field: &'static str,
     },
+    /// A certificate is not the one that its row names.
+    #[error("the key `{0}` has another's certificate, or none")]
+    Key(String),
     /// The wheels are not those that were asked for.
     #[error("the Python wheels are not those that `asked` names, or not in that order")]
     Wheels,
+    /// A given package is none of those that were asked for.
+    #[error("the package `{0}` is none of the vendor's files that `asked` names")]
+    Given(String),
     /// The digest of what was asked does not match.
     #[error("`request` is not the digest of `asked`")]
     Request,
@@ -56,6 +64,8 @@ impl LockTextError {
             Self::Toml(error) => error.span(),
             Self::Order { at, .. } => last(&basic(at)),
             Self::Stanza { name, .. } => first(&format!("name = {}", basic(name))),
+            Self::Key(fingerprint) => first(&format!("fingerprint = {}", basic(fingerprint))),
+            Self::Given(name) => first(&format!("name = {}", basic(name))),
             Self::Wheels => first("[[wheel]]"),
             Self::Request => first("request = "),
         };
@@ -81,6 +91,15 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
         return Err(LockTextError::Request);
     }
     unique(&lock.indexes)?;
+    sorted(
+        "keys",
+        &lock.keys,
+        |row| row.fingerprint.clone(),
+        |row| &row.fingerprint,
+    )?;
+    if let Some(row) = lock.keys.iter().find(|row| !keys::is_whole(row)) {
+        return Err(LockTextError::Key(row.fingerprint.clone()));
+    }
     let order = |row: &LockedPackage| {
         let (name, version) = (row.name.clone(), row.version.clone());
         (row.family, name, version, row.architecture.clone())
@@ -101,6 +120,16 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
         if let Some(field) = differs {
             let name = row.name.clone();
             return Err(LockTextError::Stanza { name, field });
+        }
+    }
+    for row in lock.packages.iter().filter(|row| row.source == SOURCE) {
+        let file = GivenFile {
+            name: row.path.clone(),
+            size: row.size,
+            sha256: row.sha256,
+        };
+        if !lock.asked.contains(&given_sentence(&file)) {
+            return Err(LockTextError::Given(row.name.clone()));
         }
     }
     for row in &lock.files {
@@ -207,6 +236,7 @@ pub fn write(lock: &Lock) -> String {
     out.text("request", &lock.request.to_string());
     out.list("asked", lock.asked.iter());
     lock.indexes.iter().for_each(|row| out.index(row));
+    lock.keys.iter().for_each(|row| out.key(row));
     lock.packages.iter().for_each(|row| out.package(row));
     lock.wheels.iter().for_each(|row| out.wheel(row));
     lock.files.iter().for_each(|row| out.file(row));
@@ -255,6 +285,12 @@ impl Text {
         }
     }
 
+    fn key(&mut self, row: &LockedKey) {
+        self.table("key");
+        self.text("fingerprint", &row.fingerprint);
+        self.line("certificate", &literal(&row.certificate));
+    }
+
     fn package(&mut self, row: &LockedPackage) {
         self.table("package");
         self.text("family", family(row.family));
@@ -266,6 +302,9 @@ impl Text {
         self.number("size", row.size);
         self.text("sha256", &row.sha256.to_string());
         self.number("installed_size", row.installed_size);
+        if let Some(why) = row.by_digest {
+            self.text("by_digest", why.as_str());
+        }
         self.roles(&row.roles);
         self.line("stanza", &literal(&row.stanza));
     }

@@ -11,7 +11,8 @@ use super::first_boot;
 use super::health;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
-use super::package_steps::{MENDING, PACKAGES, manager};
+use super::package_steps::{MENDING, PACKAGES};
+use super::packages::PackageManager;
 use super::preflight;
 use super::python::PYTHON;
 use super::repository;
@@ -105,9 +106,7 @@ const BUNDLES: Step = Step {
                 "tar -xzf {role}.tar.gz -C /var/lib/pgbundle/bundles/{digest}"
             ));
         }
-        lines.push(
-            "# put the roles' packages side by side into /var/lib/pgbundle/repository".to_owned(),
-        );
+        lines.extend(repository::describe(&context.bundles));
         Ok(lines)
     },
     restarts: nothing,
@@ -151,7 +150,7 @@ const PREFLIGHT: Step = Step {
     scope: Scope::Node,
     describe: |context| {
         let identity = context.identity()?;
-        let manager = manager(context)?;
+        let manager = PackageManager::of_all(&context.bundles);
         let mut lines = vec![format!(
             "# is this {} {}, is {} here, is the clock in step, is there space, are ports free, is the data ours?",
             identity.os.id,

@@ -30,6 +30,7 @@ mod python;
 mod render;
 mod reproducible;
 mod rpm_build;
+mod rpm_host;
 mod rpm_lock;
 mod rpm_prove;
 #[path = "../../src/repo/rpm/publishing.rs"]
@@ -47,5 +48,6 @@ mod store;
 mod support;
 mod tiny;
 mod unchanged;
+mod vendor;
 mod wheels;
 mod written_again;

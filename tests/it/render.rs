@@ -75,13 +75,76 @@ pub fn example_on(profile: &str) -> Plan {
     plan_on(&read_source("clusters/three-node.toml"), built_in(profile))
 }
 
-/// The golden trees: a profile, and the folder with a tree for each node.
-pub const GOLDEN: [(&str, &str); 5] = [
-    ("debian12", "tests/golden/three-node"),
-    ("centos7", "tests/golden/three-node-centos7"),
-    ("centos7-vmware", "tests/golden/three-node-centos7-vmware"),
-    ("el8", "tests/golden/three-node-el8"),
-    ("el9", "tests/golden/three-node-el9"),
+/// A golden tree: of whom, and the folder with a tree for each node.
+pub struct Golden {
+    pub folder: &'static str,
+    profile: &'static str,
+    /// The files that the operator was given, and the major that they are of.
+    given: Option<(u32, &'static [&'static str])>,
+}
+
+impl Golden {
+    const fn of(profile: &'static str, folder: &'static str) -> Self {
+        Self {
+            folder,
+            profile,
+            given: None,
+        }
+    }
+
+    const fn given(
+        profile: &'static str,
+        folder: &'static str,
+        major: u32,
+        files: &'static [&'static str],
+    ) -> Self {
+        Self {
+            folder,
+            profile,
+            given: Some((major, files)),
+        }
+    }
+
+    /// The profile with the packaging in force.
+    pub fn profile(&self) -> Profile {
+        let profile = built_in(self.profile);
+        match self.given {
+            None => profile,
+            Some((major, files)) => profile.given(major, files.iter().copied()).unwrap(),
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let spec = read_source("clusters/three-node.toml");
+        let spec = match self.given {
+            None => spec,
+            Some((major, _)) => spec.replace("major = 15", &format!("major = {major}")),
+        };
+        plan_on(&spec, self.profile())
+    }
+}
+
+/// All of them.
+pub const GOLDEN: [Golden; 6] = [
+    Golden::of("debian12", "tests/golden/three-node"),
+    Golden::of("centos7", "tests/golden/three-node-centos7"),
+    Golden::given(
+        "centos7-vmware",
+        "tests/golden/three-node-centos7-vmware",
+        15,
+        &[
+            "vmware-postgres15-15.4-1.el7.x86_64.rpm",
+            "vmware-postgres15-pgbouncer-1.16.1-1.el7.x86_64.rpm",
+        ],
+    ),
+    Golden::given(
+        "centos7-vmware",
+        "tests/golden/three-node-centos7-vmware-usr",
+        13,
+        &["vmware-postgres-13.3-0.el7.x86_64.rpm"],
+    ),
+    Golden::of("el8", "tests/golden/three-node-el8"),
+    Golden::of("el9", "tests/golden/three-node-el9"),
 ];
 
 fn rendered(plan: &Plan, node: &Node) -> Vec<render::Rendered> {
@@ -180,10 +243,10 @@ fn compare(folder: &Path, tree: &BTreeMap<String, Vec<u8>>) -> String {
 fn three_nodes_are_rendered_as_in_the_golden_trees() {
     let write_anew = std::env::var_os("PGBUNDLE_GOLDEN").is_some_and(|value| value == "write");
     let mut report = String::new();
-    for (profile, golden) in GOLDEN {
-        let plan = example_on(profile);
+    for golden in GOLDEN {
+        let plan = golden.plan();
         for node in &plan.spec.nodes {
-            let folder = source(golden).join(node.name.as_str());
+            let folder = source(golden.folder).join(node.name.as_str());
             let tree = tree(&plan, node);
             if write_anew {
                 write(&folder, &tree);

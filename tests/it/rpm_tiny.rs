@@ -13,19 +13,21 @@ use crate::rpm_publishing::{Files, Publisher, REVISION};
 use crate::rpm_writing::{Package, Signing, bound_by_sha1, moment, rsa_key, sense};
 use crate::server::{Behaviour, Server};
 use crate::support::{Ran, Sandbox};
+use crate::tiny;
 
 /// Where the lock is written.
 pub const LOCK: &str = "demo.tiny-el-x86_64.lock";
 
 /// A day before the repositories were made.
-fn signed() -> SystemTime {
+pub fn moment_signed() -> SystemTime {
     moment(REVISION - 86_400)
 }
 
 /// Keys take a while to make, and any two tests may share one.
-pub static NEW: LazyLock<Cert> = LazyLock::new(|| rsa_key(signed()));
+pub static NEW: LazyLock<Cert> = LazyLock::new(|| rsa_key(moment_signed()));
 /// One that signs as CentOS 7's does.
-pub static OLD: LazyLock<Cert> = LazyLock::new(|| bound_by_sha1(&rsa_key(signed()), signed()));
+pub static OLD: LazyLock<Cert> =
+    LazyLock::new(|| bound_by_sha1(&rsa_key(moment_signed()), moment_signed()));
 
 const SPEC: &str = r#"version = 1
 
@@ -192,7 +194,7 @@ impl TinyEl {
     pub fn base(&mut self, packages: &[Package<'_>], how: Option<Signing>) {
         let publisher = Publisher {
             key: &OLD,
-            at: signed(),
+            at: moment_signed(),
             packages: how,
             index: false,
             modules: None,
@@ -209,7 +211,7 @@ impl TinyEl {
     pub fn pgdg_with(&mut self, packages: &[Package<'_>], modules: Option<&str>) {
         let publisher = Publisher {
             key: &NEW,
-            at: signed(),
+            at: moment_signed(),
             packages: Some(Signing::NOW),
             index: true,
             modules,
@@ -221,7 +223,7 @@ impl TinyEl {
     pub fn base_with(&mut self, package: &[u8], other: &[u8]) {
         let publisher = Publisher {
             key: &OLD,
-            at: signed(),
+            at: moment_signed(),
             packages: Some(Signing::EL7),
             index: false,
             modules: None,
@@ -247,6 +249,11 @@ impl TinyEl {
     /// Puts more tables at the profile's end.
     pub fn tables(&mut self, more: String) {
         self.tables = more;
+    }
+
+    /// Puts more at the spec's end.
+    pub fn more_spec(&self, more: &str) {
+        self.sandbox.write("demo.toml", &format!("{SPEC}{more}"));
     }
 
     /// A file that the mirror serves.
@@ -281,6 +288,22 @@ impl TinyEl {
         let places = ["--store", "store", "--keys", "keys"];
         let ran = self.sandbox.run(&[verb, &cluster, &places].concat());
         (ran, server.requests())
+    }
+
+    /// A message with everything taken out of it that differs from run to run.
+    pub fn settled(&self, text: &str) -> String {
+        let root = self.path("").display().to_string();
+        let text = text
+            .replace(root.trim_end_matches('/'), "[ROOT]")
+            .replace(&OLD.fingerprint().to_hex(), "[OLD KEY]")
+            .replace(&NEW.fingerprint().to_hex(), "[NEW KEY]");
+        let mut parts = text.split("127.0.0.1:");
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            out += "[MIRROR]";
+            out += part.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        tiny::settled(&out)
     }
 
     pub fn lock(&self) -> Ran {

@@ -72,6 +72,7 @@ fn any_package() -> impl Strategy<Value = LockedPackage> {
             size,
             sha256,
             installed_size,
+            by_digest: None,
             roles,
             stanza,
         }
@@ -143,6 +144,7 @@ fn any_lock() -> impl Strategy<Value = Lock> {
                 request: digest(&asked),
                 asked,
                 indexes,
+                keys: Vec::new(),
                 packages,
                 wheels,
                 files,
@@ -204,6 +206,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
         version,
         architecture,
         sha256,
+        by_digest: None,
     });
     let all = (
         texts,

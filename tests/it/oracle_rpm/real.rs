@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pgbundle::base::Sha256;
+use pgbundle::repo::rpm::element::{self, Outside};
 use pgbundle::repo::rpm::entry::Entry;
+use pgbundle::repo::rpm::file::PackageFile;
 use pgbundle::repo::rpm::modules::{Choice, Modules};
 use pgbundle::repo::rpm::package::Package;
 use pgbundle::repo::rpm::repomd::{Data, Kind, Repomd};
@@ -17,6 +19,7 @@ use pgbundle::repo::unpack::Compression;
 use super::closures::{close, new_packages};
 use super::hard::Line;
 use crate::sample::accepts;
+use crate::support::Sandbox;
 
 /// What comes first; a host installs some of it.
 const FIRST: [&str; 7] = [
@@ -285,6 +288,77 @@ fn dnf_missing() -> Option<String> {
 }
 
 #[test]
+fn a_package_says_of_itself_what_createrepo_c_says_of_it() {
+    if !super::is_there(missing(&["rpm", "rpmbuild", "createrepo_c"])) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made");
+    build(folder.path(), &made, &FIRST);
+    createrepo(&made, "gz");
+    let xml = opened(&made, repomd(&made).of(Kind::Primary).unwrap());
+    let theirs = primary::read(&xml, 0, |_| true).unwrap();
+    let element = |package: &Package<'_>| {
+        let archive = package.archive.as_ref().unwrap();
+        let mut file = fs::File::open(made.join(archive.location.as_str())).unwrap();
+        let outside = Outside {
+            name: archive.location.as_str(),
+            size: archive.size,
+            sha256: archive.sha256,
+        };
+        element::write(&PackageFile::read(&mut file).unwrap(), &outside, &[]).unwrap()
+    };
+    let ours: String = theirs.iter().map(element).collect();
+    let ours = format!("<metadata>{ours}</metadata>");
+    let ours = primary::read(&ours, 0, |_| true).unwrap();
+    assert_eq!(ours.len(), FIRST.len());
+    for (our, their) in ours.iter().zip(&theirs) {
+        let said = |package: &Package<'_>| {
+            let all = |entries: &[Entry<'_>]| {
+                let all: BTreeSet<_> = entries.iter().map(ToString::to_string).collect();
+                format!("{all:?}")
+            };
+            let files: BTreeSet<_> = package.files.iter().map(ToString::to_string).collect();
+            let installed = package
+                .archive
+                .as_ref()
+                .map(|archive| archive.installed_size);
+            format!(
+                "{package} {installed:?} {} {} {} {} {files:?}",
+                all(&package.requires),
+                all(&package.provides),
+                all(&package.conflicts),
+                all(&package.obsoletes)
+            )
+        };
+        assert_eq!(said(our), said(their));
+    }
+}
+
+/// The list of dnf's root, made as a person makes it: by what the program says
+/// to run there, in a shell.
+fn captured(dnf: &Dnf) -> String {
+    let sandbox = Sandbox::new();
+    let query = sandbox.run(&["base", "query"]);
+    let root = dnf.at("root").display().to_string();
+    let there = format!(
+        "rpm() {{ command rpm --root '{root}' \"$@\"; }}\n{}",
+        query.stdout
+    );
+    sandbox.write("answer", &accepts(Command::new("sh").args(["-c", &there])));
+    let about = ["--about", "what dnf installed"];
+    let capture = ["base", "capture", "--rpm", "answer"];
+    let list = sandbox.run(&[&capture[..], &about[..]].concat());
+    assert_eq!(list.code, 0, "{}", list.stderr);
+    assert!(
+        list.stdout.starts_with("# what dnf installed\n"),
+        "{}",
+        list.stdout
+    );
+    list.stdout
+}
+
+#[test]
 fn closes_as_dnf_does_upon_what_dnf_installed() {
     if !super::is_there(dnf_missing()) {
         return;
@@ -297,12 +371,7 @@ fn closes_as_dnf_does_upon_what_dnf_installed() {
         dnf.command()
             .args(["--assumeyes", "install", "oldweb", "user"]),
     );
-    let answer = accepts(Command::new("rpm").arg("--root").arg(dnf.at("root")).args([
-        "-qa",
-        "--queryformat",
-        base_list::QUERY,
-    ]));
-    let list = base_list::capture(&answer, "what dnf installed");
+    let list = captured(&dnf);
     let base = PackageSet::new(base_list::read(&list).unwrap());
     let names: Vec<_> = base.all().iter().map(|package| package.name).collect();
     // What obsoletes what is asked for came in its place.
