@@ -37,6 +37,12 @@ pub struct Assignment {
     pub facts: Vec<FactFile>,
     /// Marked blocks in files that others write too.
     pub blocks: Vec<Block>,
+    /// What it needs of SELinux's policy; none where the system has no SELinux.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selinux: Option<Selinux>,
+    /// What firewalld is to let through; none where the system has no firewalld.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewalld: Option<Firewalld>,
     /// TCP ports that must be free before anything is installed.
     pub ports: Vec<u16>,
     /// Folders of data that must be empty or this cluster's own.
@@ -160,6 +166,24 @@ pub struct FactFile {
     pub after: String,
     /// Names of the services that take up a change of it.
     pub services: Vec<String>,
+}
+
+/// What services need of SELinux's policy beside the labels of their files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selinux {
+    /// Booleans that must be on (booleans(8)).
+    pub booleans: Vec<String>,
+}
+
+/// A service of firewalld's: the ports and protocols of all of the node's roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firewalld {
+    /// Its name.
+    pub service: String,
+    /// Its definition, one of the assignment's files (firewalld.service(5)).
+    pub definition: NodePath,
 }
 
 /// A marked block in a file that the system and other programs write too

@@ -93,6 +93,7 @@ fn profile() -> Profile {
         bases: vec![],
         components: BTreeMap::new(),
         python: None,
+        selinux: None,
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],

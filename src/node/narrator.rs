@@ -43,6 +43,9 @@ pub struct Report {
     pub waiting: Vec<Wait>,
     /// Why it stopped.
     pub faults: Vec<String>,
+    /// What is as the operator left it, and worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
     /// The steps that were done, in order.
     pub done: Vec<Done>,
 }
@@ -122,6 +125,7 @@ impl<'a> Narrator<'a> {
             since: host.now(),
             waiting: Vec::new(),
             faults: Vec::new(),
+            remarks: Vec::new(),
             done: Vec::new(),
         };
         Self {
@@ -173,6 +177,15 @@ impl<'a> Narrator<'a> {
             if writeln!(io::stdout(), "{line}").is_err() {
                 return;
             }
+        }
+    }
+
+    /// Says something that is neither a fault nor waited for, and keeps it in
+    /// the report.
+    pub fn remark(&mut self, text: &str) {
+        self.say(text);
+        if !self.report.remarks.iter().any(|known| known == text) {
+            self.report.remarks.push(text.to_owned());
         }
     }
 

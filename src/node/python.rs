@@ -105,6 +105,12 @@ pub fn remove(host: &Host, environment: &PythonEnvironment) -> Result<bool, Stop
     Ok(any)
 }
 
+/// The folders of the environments that the bundles want.
+pub(super) fn folders(host: &Host, bundles: &[RoleBundle]) -> Vec<PathBuf> {
+    let wanted = wanted(host, bundles);
+    wanted.iter().map(Wanted::folder).collect()
+}
+
 /// An environment as a bundle wants it.
 struct Wanted<'a> {
     host: &'a Host<'a>,

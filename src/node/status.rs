@@ -47,6 +47,9 @@ pub fn in_words(host: &Host, report: &Report) -> String {
     );
     text += &steps(host, report);
     text += &waits(host, report);
+    for remark in &report.remarks {
+        text += &format!("\nnote: {remark}\n");
+    }
     for fault in &report.faults {
         text += &format!("\nerror: {fault}\n");
     }

@@ -7,6 +7,7 @@ use super::brought::Brought;
 use super::bundles;
 use super::durable;
 use super::files;
+use super::firewall::FIREWALL;
 use super::first_boot;
 use super::health;
 use super::identity::{self, Verdict};
@@ -16,6 +17,7 @@ use super::packages::PackageManager;
 use super::preflight;
 use super::python::PYTHON;
 use super::repository;
+use super::selinux::SELINUX;
 use super::services;
 use super::step::{Check, Context, Scope, Step};
 use super::stop::Stop;
@@ -25,9 +27,10 @@ use super::undoing;
 use super::units;
 
 /// Every step.
-pub fn all() -> [Step; 10] {
+pub fn all() -> [Step; 12] {
     [
-        IDENTITY, BUNDLES, MENDING, PREFLIGHT, PACKAGES, PYTHON, FILES, MARKERS, SERVICES, HEALTH,
+        IDENTITY, BUNDLES, MENDING, PREFLIGHT, PACKAGES, PYTHON, FILES, SELINUX, FIREWALL, MARKERS,
+        SERVICES, HEALTH,
     ]
 }
 

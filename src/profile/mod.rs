@@ -48,6 +48,9 @@ pub struct Profile {
     pub components: BTreeMap<String, Component>,
     /// The Python wheels that one of them runs on, where no package has it.
     pub python: Option<Python>,
+    /// What components need of SELinux's policy: booleans that must be on, by
+    /// component. None where the system has no SELinux.
+    pub selinux: Option<BTreeMap<String, Vec<String>>>,
     /// Paths on the node by name; `{major}` has been left in place.
     pub paths: BTreeMap<String, String>,
     /// Units that restart or stop services behind the cluster's back, masked on every node.

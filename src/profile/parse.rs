@@ -73,6 +73,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         .map(|parent| parent.paths.clone())
         .unwrap_or_default();
     paths.extend(read_paths(&root));
+    let selinux = read_selinux(&root).or_else(|| parent?.selinux.clone());
     let dist = root
         .value("dist")
         .or_else(|| parent.and_then(|parent| parent.dist.clone()));
@@ -102,6 +103,7 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         bases: bases?,
         components,
         python,
+        selinux,
         paths,
         disturbing_units,
         disabled_modules,
@@ -239,6 +241,11 @@ fn read_os(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<OsRelease
         version: version?.into_inner(),
         release,
     })
+}
+
+/// Booleans by component, where there is such a table.
+fn read_selinux(root: &Section<'_, '_>) -> Option<BTreeMap<String, Vec<String>>> {
+    Some(root.table("selinux")?.lists().into_iter().collect())
 }
 
 fn read_base(section: Section<'_, '_>) -> Option<Base> {

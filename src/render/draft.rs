@@ -30,6 +30,8 @@ impl Draft {
             files: Vec::new(),
             facts: Vec::new(),
             blocks: Vec::new(),
+            selinux: None,
+            firewalld: None,
             ports: Vec::new(),
             data: Vec::new(),
             services: Vec::new(),

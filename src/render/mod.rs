@@ -24,6 +24,7 @@ mod clock;
 mod dialect;
 mod draft;
 mod etcd;
+mod guards;
 mod haproxy;
 mod keepalived;
 mod names;
@@ -157,6 +158,7 @@ pub fn assignment(
             }
         }
     }
+    guards::render(&site, &mut draft)?;
     places::trust(&site, &mut draft)?;
     for file in &plan.spec.plain_files {
         if file.roles.contains(&role) {

@@ -16,6 +16,7 @@ macro_rules! templates {
 const TEMPLATES: &[(&str, &str)] = templates![
     "common/chrony.conf.j2",
     "common/clock.service.j2",
+    "common/firewalld.xml.j2",
     "common/needrestart.conf.j2",
     "common/service.conf.j2",
     "common/start.conf.j2",

@@ -27,6 +27,7 @@ const OTHERS: &[&str] = &[
     ".sh",
     ".sql",
     ".yml",
+    "/firewalld/services/pgbundle.xml",
     "/52pgbundle",
     "/createcluster.d/00-pgbundle.conf",
     "/needrestart/conf.d/pgbundle.conf",

@@ -188,6 +188,7 @@ pub fn profile() -> Profile {
         bases: vec![],
         components: BTreeMap::new(),
         python: None,
+        selinux: None,
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],

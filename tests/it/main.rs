@@ -8,6 +8,7 @@ mod chance;
 mod cli;
 mod dialects;
 mod diff;
+mod firewall;
 mod flipped_bits;
 mod identity;
 mod judge;

@@ -17,7 +17,7 @@ use pgbundle::spec::{self, Node};
 
 use crate::support::{read_source, source};
 
-const CLUSTER: Cluster<'static> = Cluster {
+pub const CLUSTER: Cluster<'static> = Cluster {
     id: "0123456789abcdef0123456789abcdef",
     etcd_token: "three-node-0123456789abcdef0123456789abcdef",
     ca: "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",

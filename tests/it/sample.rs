@@ -132,6 +132,7 @@ fn profile() -> Profile {
         bases: vec![],
         components: Default::default(),
         python: None,
+        selinux: None,
         paths: Default::default(),
         disturbing_units: vec![],
         disabled_modules: vec![],
