@@ -8,8 +8,11 @@ use pgbundle::repo::rpm::file::PackageFile;
 
 use crate::rpm_writing::{Attributes, PLAIN, Package};
 
-/// Beside each other: what the file is in each, and what is in it.
-const PAIRS: [(&str, (Attributes<'_>, &str), (Attributes<'_>, &str)); 14] = [
+/// A file as a package brings it, and what is in it.
+type Brought = (Attributes<'static>, &'static str);
+
+/// The same path in two packages.
+const PAIRS: [(&str, Brought, Brought); 14] = [
     ("the same", (PLAIN, "a"), (PLAIN, "a")),
     ("another content", (PLAIN, "a"), (PLAIN, "b")),
     ("another length", (PLAIN, "a"), (PLAIN, "aa")),
