@@ -8,7 +8,7 @@ use super::bundles::RoleBundle;
 use super::files;
 use super::held;
 use super::host::Host;
-use super::installing::{self, Installing, Left};
+use super::installing::{self, Installing, Left, Mark};
 use super::mending;
 use super::package_shell;
 use super::packages::{self, Flushing, PackageManager, names};
@@ -33,13 +33,12 @@ pub(super) const MENDING: Step = Step {
     },
     restarts: nothing,
     check: |context| {
-        let left = installing::left(context.host)?;
-        Ok(needed_if(matches!(left, Left::Cut(_)), || {
-            "the power was cut while packages were installed".to_owned()
+        Ok(needed_if(to_mend(context)?.is_some(), || {
+            "installing packages was cut off".to_owned()
         }))
     },
     apply: |context| {
-        if let Left::Cut(mark) = installing::left(context.host)? {
+        if let Some(mark) = to_mend(context)? {
             let done = mending::mend(context.host, &context.bundles, &mark)?;
             done.iter().for_each(|line| context.narrator.say(line));
         }
@@ -48,6 +47,18 @@ pub(super) const MENDING: Step = Step {
     describe_undo: undoing::nothing_to_say,
     undo: undoing::no_undo,
 };
+
+/// The mark of an earlier run that may have left something torn.
+fn to_mend(context: &Context) -> Result<Option<Mark>, Stop> {
+    let manager = PackageManager::of_all(&context.bundles);
+    Ok(match installing::left(context.host)? {
+        Left::Cut(mark) => Some(mark),
+        // An rpm that was killed leaves its locks in the database (Berkeley DB),
+        // for which others wait without end.
+        Left::Ended(mark) if manager == Some(PackageManager::Rpm) => Some(mark),
+        Left::Whole | Left::Ended(_) => None,
+    })
+}
 
 /// Installs the roles' packages, and nothing starts by that.
 pub(super) const PACKAGES: Step = Step {

@@ -324,6 +324,27 @@ fn only_what_nobody_signs_is_installed_without_a_signature() {
     assert_eq!(fs::read_dir(folder).unwrap().count(), 2);
 }
 
+#[test]
+fn rpm_names_what_needs_a_package_and_removes_no_more_than_it_is_told() {
+    let root = Root::new(built(), &base());
+    root.ready();
+    root.install_all();
+    let host = root.host();
+    let set = |names: &[&str]| -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    };
+    let needing = RPM.changed_with(&host, &set(&["libtiny"])).unwrap();
+    assert_eq!(needing, set(&["etcd", "haproxy"]));
+    let all = set(&["etcd", "haproxy", "libtiny"]);
+    assert_eq!(RPM.changed_with(&host, &all).unwrap(), set(&[]));
+    for call in RPM.remove_calls(&host, &all, &set(&[])) {
+        root.system.run(&call).unwrap();
+    }
+    let there = RPM.there(&host).unwrap();
+    assert!(there.is_disjoint(&all) && there.len() == 6, "{there:?}");
+    assert!(!root.path("/usr/lib64/libtiny.so.1").exists());
+}
+
 /// A package with a configuration file, and what was there of it before.
 fn configured() -> (TinyEl, Vec<Package<'static>>) {
     let mut tiny = built();
