@@ -51,6 +51,7 @@ pub mod notify;
 mod offered;
 mod operating_system;
 mod ownerless;
+mod package_shell;
 mod package_steps;
 pub mod packages;
 mod patroni;

@@ -52,6 +52,7 @@
 
 pub mod base_list;
 mod candidates;
+pub mod collision;
 pub mod element;
 pub mod entry;
 pub mod file;
