@@ -126,9 +126,7 @@ pub fn stop_services(context: &mut Context) -> Result<bool, Stop> {
     }
     systemctl::stop(host, own_units(&brought).iter().map(String::as_str))?;
     let names: Vec<&str> = ours.iter().map(|service| service.unit.as_str()).collect();
-    if !names.is_empty() {
-        host.system.run(&systemctl::disable_call(&names))?;
-    }
+    systemctl::disable(host, &names)?;
     // Left by an installation that was cut off.
     held::unmask(host)?;
     held::start_again(host)?;
