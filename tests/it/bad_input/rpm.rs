@@ -196,7 +196,7 @@ fn a_wheel_for_another_python_is_refused() {
         format!("[[python.wheel]]\nfile = \"{file}\"\nsize = 9\nsha256 = \"{digest}\"\n")
     };
     let python = "[python]\ncomponent = \"patroni\"\nversion = \"3.6\"\nmachine = \"x86_64\"\n\
-                  glibc = \"2.17\"\npip = \"pip-21.3.1-py3-none-any.whl\"\n";
+                  glibc = \"2.17\"\nprogram = \"/usr/bin/python3.6\"\nenvironment = \"/opt/pgbundle/patroni\"\npip = \"pip-21.3.1-py3-none-any.whl\"\n";
     let pip = wheel("pip-21.3.1-py3-none-any.whl", "a");
     let psutil = "psutil-5.9.8-cp39-cp39-manylinux2014_x86_64.whl";
     tiny.tables([python, &pip, &wheel(psutil, "b")].concat());
