@@ -212,3 +212,18 @@ fn a_wheel_for_another_python_is_refused() {
     hint: pin the one of that project whose name ends with a tag for this Python
     ");
 }
+
+#[test]
+fn a_profile_without_a_base_is_told_before_anything_is_fetched() {
+    let sandbox = crate::support::Sandbox::new();
+    sandbox.write(
+        "cluster.toml",
+        &crate::support::read_source("clusters/three-node.toml"),
+    );
+    let ran = sandbox.run(&["lock", "--profile", "centos7"]);
+    insta::assert_snapshot!(format!("exit code {}\n{}", ran.code, ran.stderr), @"
+    exit code 2
+    error: the profile `centos7` has no base image to prove the closure against
+    hint: run what `pgbundle base query` prints on a host of your image, then `pgbundle base capture --rpm FILE`, and name the list in a profile of your own that extends this one: `[[base]]`
+    ");
+}
