@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::process::nice;
+
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
 use super::report::{Failure, Kind};
@@ -199,14 +201,20 @@ impl<'a> Locking<'a> {
         }
     }
 
-    /// Solves, while what was read is put into the store.
+    /// Solves, while what was read is put into the store by whatever processor
+    /// solving leaves free: nobody waits for what serves the next lock.
     fn pinned(
         &self,
         indexes: &Indexes,
         local: &Local,
     ) -> Result<Result<(Lock, Vec<pin::Warning>), pin::PinError>, Failure> {
         thread::scope(|scope| {
-            let keeping = scope.spawn(|| self.keep(indexes));
+            let keeping = scope.spawn(|| {
+                // Linux means this thread, and those that it begins. Where a
+                // sandbox forbids it, it only takes its share.
+                let _ = nice(19);
+                self.keep(indexes)
+            });
             let pinned = pin::make(
                 self.plan,
                 &self.bases,
