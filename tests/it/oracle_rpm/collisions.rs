@@ -8,8 +8,11 @@ use pgbundle::repo::rpm::file::PackageFile;
 
 use crate::rpm_writing::{Attributes, PLAIN, Package};
 
-/// Beside each other: what the file is in each, and what is in it.
-const PAIRS: [(&str, (Attributes<'_>, &str), (Attributes<'_>, &str)); 14] = [
+/// What a file is, and what is in it.
+type Brought = (Attributes<'static>, &'static str);
+
+/// The file as each of two packages brings it.
+const PAIRS: [(&str, Brought, Brought); 14] = [
     ("the same", (PLAIN, "a"), (PLAIN, "a")),
     ("another content", (PLAIN, "a"), (PLAIN, "b")),
     ("another length", (PLAIN, "a"), (PLAIN, "aa")),
@@ -54,10 +57,7 @@ const LINK: Attributes<'static> = Attributes {
 const ELF32: Attributes<'static> = Attributes { color: 1, ..PLAIN };
 const ELF64: Attributes<'static> = Attributes { color: 2, ..PLAIN };
 
-fn package(
-    name: &'static str,
-    (attributes, content): (Attributes<'static>, &'static str),
-) -> Vec<u8> {
+fn package(name: &'static str, (attributes, content): Brought) -> Vec<u8> {
     let package = Package {
         attributes,
         files: vec![("/opt/shared/file", content)],
