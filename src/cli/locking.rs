@@ -16,6 +16,7 @@ use super::{ClusterArguments, moment, vendor};
 use crate::archive::untar::Limits;
 use crate::base::Architecture;
 use crate::base::atomic::write_file;
+use crate::bundle::manifest::Family;
 use crate::library::Library;
 use crate::lock::cover::Gap;
 use crate::lock::given::GivenPackage;
@@ -119,6 +120,10 @@ impl<'a> Locking<'a> {
 
     /// Reads the signed indexes, solves, and writes the lock.
     pub fn make(&self) -> Result<Lock, Failure> {
+        // Told before anything is fetched.
+        if self.bases.is_empty() {
+            return Err(self.without_base());
+        }
         self.ui.say(format!(
             "lock     reading the signed indexes of {}",
             self.plan.profile.title
@@ -160,6 +165,23 @@ impl<'a> Locking<'a> {
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;
         Ok(lock)
+    }
+
+    fn without_base(&self) -> Failure {
+        let profile = &self.plan.profile;
+        let capture = match profile.family {
+            Family::Deb => "`pgbundle base capture` on a host of your image",
+            Family::Rpm => {
+                "what `pgbundle base query` prints on a host of your image, then `pgbundle base capture --rpm FILE`"
+            }
+        };
+        Failure::input(format!(
+            "the profile `{}` has no base image to prove the closure against",
+            profile.name
+        ))
+        .hint(format!(
+            "run {capture}, and name the list in a profile of your own that extends this one: `[[base]]`"
+        ))
     }
 
     /// Solves; looks files up where something asks for one that nobody is known to own.

@@ -196,7 +196,7 @@ fn a_wheel_for_another_python_is_refused() {
         format!("[[python.wheel]]\nfile = \"{file}\"\nsize = 9\nsha256 = \"{digest}\"\n")
     };
     let python = "[python]\ncomponent = \"patroni\"\nversion = \"3.6\"\nmachine = \"x86_64\"\n\
-                  glibc = \"2.17\"\npip = \"pip-21.3.1-py3-none-any.whl\"\n";
+                  glibc = \"2.17\"\nprogram = \"/usr/bin/python3.6\"\nenvironment = \"/opt/pgbundle/patroni\"\npip = \"pip-21.3.1-py3-none-any.whl\"\n";
     let pip = wheel("pip-21.3.1-py3-none-any.whl", "a");
     let psutil = "psutil-5.9.8-cp39-cp39-manylinux2014_x86_64.whl";
     tiny.tables([python, &pip, &wheel(psutil, "b")].concat());
@@ -210,5 +210,20 @@ fn a_wheel_for_another_python_is_refused() {
     43 | [python]
        | ^^^^^^^^
     hint: pin the one of that project whose name ends with a tag for this Python
+    ");
+}
+
+#[test]
+fn a_profile_without_a_base_is_told_before_anything_is_fetched() {
+    let sandbox = crate::support::Sandbox::new();
+    sandbox.write(
+        "cluster.toml",
+        &crate::support::read_source("clusters/three-node.toml"),
+    );
+    let ran = sandbox.run(&["lock", "--profile", "centos7"]);
+    insta::assert_snapshot!(format!("exit code {}\n{}", ran.code, ran.stderr), @"
+    exit code 2
+    error: the profile `centos7` has no base image to prove the closure against
+    hint: run what `pgbundle base query` prints on a host of your image, then `pgbundle base capture --rpm FILE`, and name the list in a profile of your own that extends this one: `[[base]]`
     ");
 }

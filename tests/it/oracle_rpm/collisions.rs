@@ -8,10 +8,10 @@ use pgbundle::repo::rpm::file::PackageFile;
 
 use crate::rpm_writing::{Attributes, PLAIN, Package};
 
-/// A file as a package brings it, and what is in it.
+/// What a file is, and what is in it.
 type Brought = (Attributes<'static>, &'static str);
 
-/// The same path in two packages.
+/// The file as each of two packages brings it.
 const PAIRS: [(&str, Brought, Brought); 14] = [
     ("the same", (PLAIN, "a"), (PLAIN, "a")),
     ("another content", (PLAIN, "a"), (PLAIN, "b")),
@@ -57,10 +57,7 @@ const LINK: Attributes<'static> = Attributes {
 const ELF32: Attributes<'static> = Attributes { color: 1, ..PLAIN };
 const ELF64: Attributes<'static> = Attributes { color: 2, ..PLAIN };
 
-fn package(
-    name: &'static str,
-    (attributes, content): (Attributes<'static>, &'static str),
-) -> Vec<u8> {
+fn package(name: &'static str, (attributes, content): Brought) -> Vec<u8> {
     let package = Package {
         attributes,
         files: vec![("/opt/shared/file", content)],
