@@ -1,6 +1,7 @@
 //! The example cluster, built by the tool as an operator builds it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +13,22 @@ use crate::lab::Lab;
 use crate::server::Server;
 use crate::workspace::Workspace;
 
-const PROFILE: &str = "debian12";
-const ARCHITECTURE: &str = "amd64";
+/// For what a release is built.
+#[derive(Clone)]
+pub struct Target {
+    /// The profile.
+    pub profile: &'static str,
+    /// As the profile calls it.
+    pub architecture: &'static str,
+    /// What its hosts start from; the lab's base where there is none.
+    pub image: Option<PathBuf>,
+}
+
+const DEBIAN: Target = Target {
+    profile: "debian12",
+    architecture: "amd64",
+    image: None,
+};
 
 /// What a build made, and what its operator keeps.
 #[derive(Clone)]
@@ -26,6 +41,7 @@ pub struct Release {
     pub seeds: PathBuf,
     /// The operator's secrets.
     pub secrets: PathBuf,
+    image: Option<PathBuf>,
 }
 
 impl Release {
@@ -49,6 +65,17 @@ impl Release {
 
     /// Builds a spec in a folder, likewise, with flags of `build`.
     pub fn build_spec(folder: &Path, text: &str, flags: &[&str]) -> Result<Self, Failure> {
+        let flags: Vec<_> = flags.iter().map(OsStr::new).collect();
+        Self::build_for(&DEBIAN, folder, text, &flags)
+    }
+
+    /// The same for hosts of another kind.
+    pub fn build_for(
+        target: &Target,
+        folder: &Path,
+        text: &str,
+        flags: &[&OsStr],
+    ) -> Result<Self, Failure> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
@@ -57,15 +84,22 @@ impl Release {
         let spec = folder.join("cluster.toml");
         fs::write(&spec, text)?;
         let mut build = build_command(folder, &spec)?;
+        build.args(["--profile", target.profile]);
         run(build.args(flags).current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        let Target {
+            profile,
+            architecture,
+            image,
+        } = target;
         let made = folder
             .join("dist")
-            .join(format!("{}-{PROFILE}-{ARCHITECTURE}", cluster.name));
+            .join(format!("{}-{profile}-{architecture}", cluster.name));
         Ok(Self {
             public: made.join("public"),
             seeds: made.join("seeds"),
             secrets: folder.join("secrets").join(&cluster.name),
             cluster,
+            image: image.clone(),
         })
     }
 
@@ -80,7 +114,11 @@ impl Release {
 
     /// Hosts that have their seeds and find the bundles by HTTP alone, all of them off.
     pub fn hosts_with_server(&self, story: &str) -> Result<Lab, Failure> {
-        let mut lab = Lab::new(story, self.cluster.clone())?;
+        let cluster = self.cluster.clone();
+        let mut lab = match &self.image {
+            Some(image) => Lab::with_image(story, cluster, image)?,
+            None => Lab::new(story, cluster)?,
+        };
         for (name, _) in &self.cluster.nodes {
             lab.host(name).plant(&self.seeds.join(name))?;
         }
@@ -121,7 +159,6 @@ fn build_command(folder: &Path, spec: &Path) -> Result<Command, Failure> {
     let mut build = Command::new(env!("CARGO_BIN_EXE_pgbundle"));
     build
         .arg("build")
-        .args(["--profile", PROFILE])
         .arg("--cluster")
         .arg(spec)
         .arg("--out")
