@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{Architecture, BundlePath, ClusterName, Epoch, Role, SchemaVersion, Sha256};
+use crate::base::{
+    Architecture, BundlePath, ClusterName, Epoch, NodePath, Numbers, Role, SchemaVersion, Sha256,
+};
 
 /// `manifest.json` inside a role's bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,14 +52,28 @@ pub enum Family {
     Rpm,
 }
 
-/// The fields of `/etc/os-release` that must match (os-release(5)).
+/// What a host's operating system must be (os-release(5)).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OsRelease {
     /// `ID`.
     pub id: String,
-    /// `VERSION_ID`.
+    /// `VERSION_ID`, or its first numbers: `9` is any of 9.4's kind.
     pub version: String,
+    /// The least release within that version, where it matters and os-release
+    /// does not tell it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<LeastRelease>,
+}
+
+/// The least release that a host must be of, and where it says which it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LeastRelease {
+    /// `7.9`; anything later will do.
+    pub at_least: Numbers,
+    /// The file on the host (`/etc/centos-release`).
+    pub file: NodePath,
 }
 
 /// One of the two layers.

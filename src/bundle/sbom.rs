@@ -261,6 +261,7 @@ mod tests {
         let os = OsRelease {
             id: "debian".to_owned(),
             version: "12".to_owned(),
+            release: None,
         };
         let subject = Subject {
             name: "demo-etcd",

@@ -70,11 +70,49 @@ pub struct Bootstrap {
     /// etcd's client URLs, which tell whether a first start was completed.
     #[serde(default)]
     pub etcd: Vec<String>,
+    /// Where below them etcd answers in JSON.
+    #[serde(default, skip_serializing_if = "EtcdGateway::is_usual")]
+    pub etcd_gateway: EtcdGateway,
     /// Patroni's key with the system identifier (`/<namespace>/<cluster>/initialize`).
     #[serde(default)]
     pub initialize_key: String,
     /// The CA set, the certificate and the key to ask them with.
     pub tls: TlsFiles,
+}
+
+impl Bootstrap {
+    /// The URLs below which etcd's services answer in JSON (`…/kv/range`).
+    pub fn etcd_gateways(&self) -> Vec<String> {
+        let path = self.etcd_gateway.path();
+        let gateway = |endpoint: &String| format!("{endpoint}{path}");
+        self.etcd.iter().map(gateway).collect()
+    }
+}
+
+/// The path of etcd's JSON gateway, which moved: 3.3 has `/v3beta` alone, 3.4
+/// has both, 3.5 and later have `/v3` alone (etcd's manual, "Why gRPC gateway").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EtcdGateway {
+    /// `/v3beta`.
+    #[serde(rename = "/v3beta")]
+    Beta,
+    /// `/v3`.
+    #[default]
+    #[serde(rename = "/v3")]
+    Stable,
+}
+
+impl EtcdGateway {
+    fn path(self) -> &'static str {
+        match self {
+            Self::Beta => "/v3beta",
+            Self::Stable => "/v3",
+        }
+    }
+
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// A node to ask before a new history is begun.

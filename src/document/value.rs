@@ -55,6 +55,7 @@ from_str!(
     crate::base::Architecture,
     crate::base::Sha256,
     crate::base::NodePath,
+    crate::base::Numbers,
 );
 
 impl FromText for ipnet::IpNet {

@@ -69,6 +69,7 @@ fn profile() -> Profile {
         os: OsRelease {
             id: "example".to_owned(),
             version: "1".to_owned(),
+            release: None,
         },
         architectures: vec!["amd64".parse().unwrap()],
         postgres: crate::profile::Postgres {

@@ -7,7 +7,6 @@ use super::host::{Host, read_if_there};
 use super::stop::Stop;
 use super::system::Call;
 use crate::bundle::assignment::Fact;
-use crate::bundle::manifest::OsRelease;
 
 /// The text of a fact.
 pub fn tell(host: &Host, fact: Fact, address: IpAddr) -> Result<String, Stop> {
@@ -70,8 +69,17 @@ fn processors(host: &Host) -> Result<usize, Stop> {
     }
 }
 
+/// The operating system that a host runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// `ID`.
+    pub id: String,
+    /// `VERSION_ID`.
+    pub version: String,
+}
+
 /// `ID` and `VERSION_ID` (os-release(5)).
-pub fn os_release(host: &Host) -> Result<OsRelease, Stop> {
+pub fn os_release(host: &Host) -> Result<Running, Stop> {
     let mut text = text(host, "/etc/os-release")?;
     if text.is_empty() {
         text = self::text(host, "/usr/lib/os-release")?;
@@ -85,7 +93,7 @@ pub fn os_release(host: &Host) -> Result<OsRelease, Stop> {
             .trim_matches(['"', '\''])
             .to_owned()
     };
-    Ok(OsRelease {
+    Ok(Running {
         id: value("ID"),
         version: value("VERSION_ID"),
     })
@@ -155,7 +163,7 @@ mod tests {
         );
         assert_eq!(
             os_release(&host).unwrap(),
-            OsRelease {
+            Running {
                 id: "debian".into(),
                 version: "12".into()
             }

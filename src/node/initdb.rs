@@ -105,7 +105,7 @@ pub(super) fn initialize_key(
         return Ok(None);
     }
     let agent = agent(host, settings).map_err(Stop::World)?;
-    Initialize::read(&agent, &settings.etcd, &settings.initialize_key).map(Some)
+    Initialize::read(&agent, &settings.etcd_gateways(), &settings.initialize_key).map(Some)
 }
 
 /// Patroni's last command of a bootstrap: runs `command`, and remembers that
@@ -250,8 +250,8 @@ pub fn remembered(host: &Host, settings: &Bootstrap) -> Remembered {
     let Some(scope) = scope.filter(|scope| scope.ends_with('/')) else {
         return Remembered::Unknown(format!("`{BOOTSTRAP}` names no key of Patroni's"));
     };
-    let found =
-        agent(host, settings).and_then(|agent| patroni_keys::below(&agent, &settings.etcd, scope));
+    let found = agent(host, settings)
+        .and_then(|agent| patroni_keys::below(&agent, &settings.etcd_gateways(), scope));
     match found {
         Ok(keys) => guard::remembered(keys.iter().filter_map(|key| key.strip_prefix(scope))),
         Err(why) => Remembered::Unknown(why),

@@ -44,6 +44,7 @@ pub mod media;
 pub mod mending;
 pub mod narrator;
 pub mod notify;
+mod operating_system;
 mod ownerless;
 mod package_steps;
 pub mod packages;

@@ -96,7 +96,7 @@ fn take_away(host: &Host, settings: &Bootstrap, key: &Initialize) -> Result<Opti
     ) else {
         return Ok(None);
     };
-    let Ok(keys) = patroni_keys::below(&agent, &settings.etcd, scope) else {
+    let Ok(keys) = patroni_keys::below(&agent, &settings.etcd_gateways(), scope) else {
         return Ok(None);
     };
     let members: Vec<&str> = keys

@@ -7,7 +7,8 @@ use ureq::Agent;
 
 use super::stop::Stop;
 
-/// The names of all keys below `folder`, which ends in `/`.
+/// The names of all keys below `folder`, which ends in `/`. `etcd` are URLs of
+/// the gateway ([`crate::bundle::start::Bootstrap::etcd_gateways`]), here as below.
 pub fn below(agent: &Agent, etcd: &[String], folder: &str) -> Result<Vec<String>, String> {
     // '0' is the byte after '/': the range of all that begins with the folder.
     let end = format!("{}0", folder.trim_end_matches('/'));
@@ -28,10 +29,10 @@ fn ask_one<'e>(
     body: &Value,
 ) -> Result<(&'e String, Value), String> {
     let mut faults = Vec::new();
-    for endpoint in etcd {
-        match post(agent, endpoint, "range", body) {
-            Ok(answer) => return Ok((endpoint, answer)),
-            Err(fault) => faults.push(format!("{endpoint}: {fault}")),
+    for gateway in etcd {
+        match post(agent, gateway, "range", body) {
+            Ok(answer) => return Ok((gateway, answer)),
+            Err(fault) => faults.push(format!("{gateway}: {fault}")),
         }
     }
     Err(faults.join("; "))
@@ -43,7 +44,7 @@ fn pairs(answer: &Value) -> &[Value] {
 
 /// The initialise key: it holds the system identifier once a bootstrap is finished.
 pub struct Initialize {
-    endpoint: String,
+    gateway: String,
     key: String,
     value: String,
     made: String,
@@ -55,12 +56,12 @@ impl Initialize {
     pub fn read(agent: &Agent, etcd: &[String], key: &str) -> Result<Option<Self>, Stop> {
         let key = BASE64.encode(key);
         let asked = ask_one(agent, etcd, &json!({ "key": key }));
-        let (endpoint, answer) = asked.map_err(|faults| {
+        let (gateway, answer) = asked.map_err(|faults| {
             Stop::World(format!("no etcd says who begins the cluster ({faults})"))
         })?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Ok(pairs(&answer).first().map(|found| Self {
-            endpoint: endpoint.clone(),
+            gateway: gateway.clone(),
             key,
             value: text(&found["value"]),
             made: text(&found["create_revision"]),
@@ -89,7 +90,7 @@ impl Initialize {
         let unchanged = json!({ "key": self.key, "target": "MOD", "result": "EQUAL", "mod_revision": self.revision });
         let removal = json!({ "request_delete_range": { "key": self.key } });
         let body = json!({ "compare": [unchanged], "success": [removal] });
-        let answer = post(agent, &self.endpoint, "txn", &body).map_err(Stop::World)?;
+        let answer = post(agent, &self.gateway, "txn", &body).map_err(Stop::World)?;
         if answer["succeeded"] == json!(true) {
             Ok(())
         } else {
@@ -100,9 +101,9 @@ impl Initialize {
     }
 }
 
-fn post(agent: &Agent, endpoint: &str, verb: &str, body: &Value) -> Result<Value, String> {
+fn post(agent: &Agent, gateway: &str, verb: &str, body: &Value) -> Result<Value, String> {
     let request = agent
-        .post(format!("{endpoint}/v3/kv/{verb}"))
+        .post(format!("{gateway}/kv/{verb}"))
         .header("Content-Type", "application/json");
     let mut response = request
         .send(body.to_string())

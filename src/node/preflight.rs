@@ -11,11 +11,11 @@ use super::host::Host;
 use super::installing::{self, Left};
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
+use super::operating_system;
 use super::packages::{self, PackageManager, Transaction, names};
 use super::services::keeps_time;
 use super::space;
 use super::stop::Stop;
-use super::system::Call;
 use super::systemctl;
 use crate::seed::identity::Identity;
 
@@ -133,7 +133,7 @@ fn lasting(
     bundles: &[RoleBundle],
 ) -> Result<Option<Transaction>, Stop> {
     let mut faults = Vec::new();
-    faults.extend(os_faults(host, identity)?);
+    faults.extend(operating_system::faults(host, identity, bundles)?);
     faults.extend(space::faults(host, bundles)?);
     faults.extend(port_faults(host, bundles)?);
     faults.extend(data_faults(host, identity, bundles)?);
@@ -142,28 +142,6 @@ fn lasting(
         return Err(Stop::Refused(faults));
     }
     simulated(host, bundles)
-}
-
-fn os_faults(host: &Host, identity: &Identity) -> Result<Vec<String>, Stop> {
-    let (found, wanted) = (facts::os_release(host)?, &identity.os);
-    let mut faults = Vec::new();
-    if found != *wanted {
-        faults.push(format!(
-            "this host runs {} {}, the bundles are for {} {}: install that on it, or build with a profile for what it runs",
-            found.id, found.version, wanted.id, wanted.version
-        ));
-    }
-    let machine = host
-        .system
-        .run(&Call::new("dpkg", ["--print-architecture"]))?;
-    let architecture = machine.output.trim();
-    if architecture != identity.architecture.as_str() {
-        faults.push(format!(
-            "this host is {architecture}, the bundles are for {}: build with `--architecture`",
-            identity.architecture
-        ));
-    }
-    Ok(faults)
 }
 
 fn port_faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {

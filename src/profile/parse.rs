@@ -7,8 +7,8 @@ use toml::Spanned;
 use super::{
     Base, Component, Packaging, Profile, Source, parse_postgres, parse_python, parse_source,
 };
-use crate::base::Architecture;
-use crate::bundle::manifest::{Family, OsRelease};
+use crate::base::{Architecture, NodePath, Numbers};
+use crate::bundle::manifest::{Family, LeastRelease, OsRelease};
 use crate::document::{Document, Fault, Faults, FromText, Section};
 
 type Components = BTreeMap<String, Component>;
@@ -213,10 +213,26 @@ fn read_os(root: &Section<'_, '_>, parent: Option<&Profile>) -> Option<OsRelease
     };
     let id = section.required::<String>("id");
     let version = section.required::<String>("version");
+    let at_least = section.optional::<Numbers>("release");
+    let file = section.optional::<NodePath>("release_file");
+    if at_least.is_some() != file.is_some() {
+        let named = at_least.as_ref().map(Spanned::span);
+        section.faults().add(
+            "`release` and `release_file` go together",
+            named.or(file.as_ref().map(Spanned::span)),
+            "",
+            Some("write the least release, and the file on a host that says which it is of"),
+        );
+    }
     section.finish();
+    let release = at_least.zip(file).map(|(at_least, file)| LeastRelease {
+        at_least: at_least.into_inner(),
+        file: file.into_inner(),
+    });
     Some(OsRelease {
         id: id?.into_inner(),
         version: version?.into_inner(),
+        release,
     })
 }
 

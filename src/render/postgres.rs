@@ -6,7 +6,7 @@ use minijinja::context;
 use super::draft::{Draft, access};
 use super::etcd::json;
 use super::site::{Site, url};
-use super::{RenderError, patroni, places};
+use super::{RenderError, dialect, patroni, places};
 use crate::base::{Role, SchemaVersion};
 use crate::bundle::start::{BOOTSTRAP, Bootstrap, PatroniPeer};
 use crate::plan::Plan;
@@ -74,6 +74,7 @@ fn bootstrap(site: &Site<'_>, data_directory: &str) -> Result<String, RenderErro
             .addresses(Role::Etcd)
             .map(|address| url(address, site.ports().etcd_client))
             .collect(),
+        etcd_gateway: site.dialect::<dialect::Etcd>("etcd")?.gateway(),
         initialize_key: format!("{}{}/initialize", patroni::NAMESPACE, site.cluster_name()),
         tls: places::client("patroni")?,
     };

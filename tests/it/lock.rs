@@ -170,6 +170,7 @@ pub fn profile() -> Profile {
         os: OsRelease {
             id: "debian".to_owned(),
             version: "12".to_owned(),
+            release: None,
         },
         architectures: vec![amd64()],
         postgres: pgbundle::profile::Postgres {

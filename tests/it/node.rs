@@ -583,8 +583,13 @@ impl CutOff<'_> {
     const HISTORY: u64 = 7_301;
 
     fn settings(&self, peers: &Value) {
+        self.settings_through("/v3", peers);
+    }
+
+    fn settings_through(&self, gateway: &str, peers: &Value) {
         let mut settings = bootstrap(self.member);
         settings["peers"] = peers.clone();
+        settings["etcd_gateway"] = gateway.into();
         let path = "etc/pgbundle/bootstrap.json";
         write(&self.member.root, path, &settings.to_string());
     }
@@ -662,10 +667,10 @@ fn a_first_start_that_was_cut_off_is_put_aside_without_asking_anybody() {
     let node = CutOff {
         member: &cluster.members[0],
     };
-    node.settings(&silent_peer());
-
-    // Its own key: the others would wait for it for ever.
-    for state in ["beginning", "formed"] {
+    // Its own key: the others would wait for it for ever. etcd 3.4 answers at
+    // the path of 3.3, too, and at that of its successors.
+    for (state, gateway) in [("beginning", "/v3beta"), ("formed", "/v3")] {
+        node.settings_through(gateway, &silent_peer());
         let own = node.key("");
         node.left(state, Some(&own));
         let mut outlived = node.outlived();

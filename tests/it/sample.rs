@@ -108,6 +108,7 @@ pub fn debian() -> OsRelease {
     OsRelease {
         id: "debian".to_owned(),
         version: "12".to_owned(),
+        release: None,
     }
 }
 

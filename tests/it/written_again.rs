@@ -231,7 +231,11 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
                 architecture: "amd64".parse().unwrap(),
                 generation,
                 date,
-                os: OsRelease { id, version },
+                os: OsRelease {
+                    id,
+                    version,
+                    release: None,
+                },
                 family: Family::Deb,
                 packages,
                 cluster_layer,
