@@ -5,6 +5,7 @@ pub mod architecture;
 pub mod atomic;
 pub mod digest;
 pub mod epoch;
+pub mod evr;
 pub mod name;
 pub mod numbers;
 pub mod path;

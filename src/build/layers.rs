@@ -130,6 +130,7 @@ pub fn package_list(role: Role, lock: &Lock) -> Vec<PackageEntry> {
         version: package.version.clone(),
         architecture: package.architecture.clone(),
         sha256: package.sha256,
+        by_digest: package.by_digest,
     };
     lock.packages
         .iter()

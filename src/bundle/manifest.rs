@@ -121,6 +121,30 @@ pub struct PackageEntry {
     pub architecture: String,
     /// Digest of the package's file.
     pub sha256: Sha256,
+    /// Why nothing but that digest, which the operator locked, says that it is
+    /// the right file; none where upstream's signature does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_digest: Option<ByDigest>,
+}
+
+/// Why a package that the operator was given is taken by its digest alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ByDigest {
+    /// Nobody signed it.
+    Unsigned,
+    /// It is signed by a key that the profile does not have.
+    UnknownSigner,
+}
+
+impl ByDigest {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unsigned => "unsigned",
+            Self::UnknownSigner => "unknown-signer",
+        }
+    }
 }
 
 /// `public/manifest.json`: what a build made, for whoever carries or serves it.

@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use super::manifest::{Family, OsRelease, PackageEntry};
+use super::manifest::{ByDigest, Family, OsRelease, PackageEntry};
 use super::seal::canonical;
 use crate::base::{Epoch, Sha256};
 
@@ -100,6 +100,15 @@ struct Component {
     version: String,
     hashes: [Hash; 1],
     purl: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    properties: Vec<Property>,
+}
+
+/// A name of our own with its value (CycloneDX, "properties").
+#[derive(Serialize)]
+struct Property {
+    name: &'static str,
+    value: &'static str,
 }
 
 #[derive(Serialize)]
@@ -154,6 +163,7 @@ fn of_package(subject: &Subject<'_>, package: &PackageEntry) -> Component {
         version: package.version.clone(),
         hashes: [hash(package.sha256)],
         purl,
+        properties: package.by_digest.map(by_digest).into_iter().collect(),
     }
 }
 
@@ -168,6 +178,7 @@ fn of_wheel(wheel: &WheelEntry) -> Component {
         version: wheel.version.clone(),
         hashes: [hash(wheel.sha256)],
         purl,
+        properties: Vec::new(),
     }
 }
 
@@ -185,6 +196,14 @@ fn of_file(file: &PlainEntry) -> Component {
         version: file.version.clone(),
         hashes: [hash(file.sha256)],
         purl,
+        properties: Vec::new(),
+    }
+}
+
+fn by_digest(why: ByDigest) -> Property {
+    Property {
+        name: "pgbundle:by-digest",
+        value: why.as_str(),
     }
 }
 
@@ -254,6 +273,7 @@ mod tests {
             version: version.to_owned(),
             architecture: "amd64".to_owned(),
             sha256: Sha256::of(name.as_bytes()),
+            by_digest: None,
         }
     }
 
@@ -299,7 +319,20 @@ mod tests {
         let purl = "pkg:deb/debian/keepalived@1:2.2.7-1%2Bb2?arch=amd64&distro=debian-12";
         assert_eq!(bill_ab["components"][0]["purl"], purl);
         assert_ne!(bill_ab["serialNumber"], bill(&[a])["serialNumber"]);
+        assert!(bill_ab["components"][0].get("properties").is_none());
         let wheel = "pkg:pypi/python-etcd@0.4.5";
         assert_eq!(bill_ab["components"][3]["purl"], wheel);
+    }
+
+    #[test]
+    fn says_of_a_package_that_only_its_digest_stands_for_it() {
+        let given = PackageEntry {
+            by_digest: Some(ByDigest::Unsigned),
+            ..package("vmware-postgres13", "13.4-1.el7")
+        };
+        let bill = bill(&[given]);
+        let said = &bill["components"][0]["properties"][0];
+        assert_eq!(said["name"], "pgbundle:by-digest");
+        assert_eq!(said["value"], "unsigned");
     }
 }

@@ -38,7 +38,7 @@ struct ListArguments {
 /// Lists.
 pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Failure> {
     let Verb::List(arguments) = &arguments.verb;
-    let plan = cluster::plan(&arguments.cluster, library)?;
+    let plan = cluster::outline(&arguments.cluster, library)?;
     let folder = arguments
         .secrets
         .folder(&arguments.cluster.cluster, &plan.spec.cluster);

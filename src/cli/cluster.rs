@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::report::Failure;
-use super::{ClusterArguments, text};
+use super::{ClusterArguments, text, vendor};
 use crate::base::Role;
+use crate::bundle::manifest::Family;
 use crate::document::Fault;
 use crate::library::Library;
 use crate::plan::{self, Plan, RoleComponents, Unservable};
@@ -21,8 +22,24 @@ pub fn library(mut folders: Vec<PathBuf>) -> Result<Library, Failure> {
     Ok(Library::new(folders))
 }
 
-/// Reads the spec and joins it with its profile.
+/// Reads the spec and joins it with its profile and with what the operator was given.
 pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Failure> {
+    made(arguments, library, Given::Whole)
+}
+
+/// The same, though the vendor's RPM be missing: for what is said and not made.
+pub fn outline(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Failure> {
+    made(arguments, library, Given::SoFar)
+}
+
+/// How much of the vendor's files has to be there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Given {
+    Whole,
+    SoFar,
+}
+
+fn made(arguments: &ClusterArguments, library: &Library, needed: Given) -> Result<Plan, Failure> {
     let path = arguments.cluster.display().to_string();
     let which = "`pgbundle init` writes one; `--cluster FILE` names another";
     let text = text::read(&arguments.cluster, text::SMALL).map_err(|error| {
@@ -47,7 +64,24 @@ pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Fai
         }
     })?;
     let roles = roles(library)?;
-    plan::resolve(spec, profile, arguments.architecture.clone(), &roles).map_err(|faults| {
+    let given = match profile.family {
+        Family::Rpm => vendor::files(arguments, &spec, &profile)?,
+        Family::Deb => Vec::new(),
+    };
+    let major = spec.postgres.major.unwrap_or(profile.postgres.default);
+    let mut profile = profile;
+    // Of another major, resolving says more.
+    if profile.postgres.majors.contains(&major) {
+        match profile.given(major, given.iter().map(|file| file.name.as_str())) {
+            Ok(of_packaging) => profile = of_packaging,
+            Err(why) if needed == Given::Whole => {
+                return Err(vendor::missing(&why, arguments, &spec, &profile, major));
+            }
+            Err(_) => {}
+        }
+    }
+    let architecture = arguments.architecture.clone();
+    let plan = plan::resolve(spec, profile, architecture, &roles).map_err(|faults| {
         let fault = |fault: Unservable| Fault {
             label: match &fault {
                 Unservable::Major { why, .. } => why.clone().unwrap_or_default(),
@@ -57,6 +91,7 @@ pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Fai
             span: match &fault {
                 Unservable::Major { .. } => places.major.clone(),
                 Unservable::Base { .. } => places.bases.clone(),
+                Unservable::Vendor { .. } => places.vendor.clone(),
                 Unservable::Architecture { .. } | Unservable::Component { .. } => None,
             },
             hint: Some(what_to_do(&fault).to_owned()),
@@ -66,7 +101,8 @@ pub fn plan(arguments: &ClusterArguments, library: &Library) -> Result<Plan, Fai
             &text,
             faults.into_iter().map(fault).collect(),
         )
-    })
+    })?;
+    Ok(Plan { given, ..plan })
 }
 
 fn what_to_do(fault: &Unservable) -> &'static str {
@@ -76,6 +112,9 @@ fn what_to_do(fault: &Unservable) -> &'static str {
         }
         Unservable::Base { .. } => {
             "name one that it has, or add yours to a profile with `[[base]]` (`pgbundle base capture` writes its list)"
+        }
+        Unservable::Vendor { .. } => {
+            "leave `[[vendor]]` out, or name a profile whose hosts have rpm: see `pgbundle profiles`"
         }
         Unservable::Architecture { .. } => "say `--architecture` with one that it knows",
         Unservable::Component { .. } => {

@@ -6,9 +6,11 @@ use super::locking::{Locking, plain_place};
 use super::mirror;
 use super::report::Failure;
 use super::ui::human_size;
+use super::vendor;
 use crate::base::Sha256;
 use crate::lock::Lock;
 use crate::lock::cover::LockedPlan;
+use crate::lock::given::SOURCE;
 use crate::repo::mirror::Mirrors;
 use crate::store::fetch::{self, Fetch, Progress, Want};
 use crate::store::http::Client;
@@ -88,8 +90,14 @@ fn run(
     };
     let fetched = fetch::fetch(wants, &fetch, &shown);
     bar.finish_and_clear();
-    let blobs =
-        fetched.map_err(|errors| Failure::world(errors.to_string()).hint(errors.advice()))?;
+    let blobs = fetched.map_err(|errors| {
+        let is_given = |failure: &fetch::Failure| failure.want.source == SOURCE;
+        let advice = match errors.0.iter().all(is_given) {
+            true => vendor::PUT_BACK,
+            false => errors.advice(),
+        };
+        Failure::world(errors.to_string()).hint(advice)
+    })?;
     Ok(blobs
         .into_iter()
         .map(|blob| (blob.sha256(), blob))
@@ -186,6 +194,12 @@ fn places(locking: &Locking<'_>, mirrors: &Mirrors, want: &Want) -> Vec<Place> {
         return files
             .filter(|file| file.name == want.path)
             .map(|file| plain_place(locking.spec, file))
+            .collect();
+    }
+    if want.source == SOURCE {
+        let folders = vendor::folders(locking.spec, &plan.spec).into_iter();
+        return folders
+            .map(|folder| Place::Folder(folder.join(&want.path)))
             .collect();
     }
     let source = plan.profile.sources.iter().find(|s| s.id == want.source);

@@ -10,11 +10,13 @@ use super::report::{Failure, Kind};
 use super::signed_packages;
 use super::text::{LARGE, read as read_text};
 use super::ui::Ui;
-use super::{ClusterArguments, moment};
+use super::{ClusterArguments, moment, vendor};
 use crate::archive::untar::Limits;
+use crate::base::Architecture;
 use crate::base::atomic::write_file;
 use crate::library::Library;
 use crate::lock::cover::Gap;
+use crate::lock::given::GivenPackage;
 use crate::lock::indexes::Upstream;
 use crate::lock::{Lock, pin, text};
 use crate::plan::Plan;
@@ -40,6 +42,14 @@ pub struct Locking<'a> {
     pub mirrors: &'a MirrorArguments,
     /// The printer.
     pub ui: &'a Ui,
+}
+
+/// What comes from the operator's own disk.
+struct Local {
+    /// The sizes of plain files, by name.
+    file_sizes: BTreeMap<String, u64>,
+    /// The vendor's packages.
+    given: Vec<GivenPackage>,
 }
 
 impl<'a> Locking<'a> {
@@ -71,23 +81,14 @@ impl<'a> Locking<'a> {
         })
     }
 
-    /// `<spec>.<profile>-<architecture>.lock`, beside the spec.
+    /// Where the lock stands.
     pub fn path(&self) -> PathBuf {
-        let name = format!("{}-{}.lock", self.plan.profile.name, self.plan.architecture);
-        self.spec.with_extension(name)
+        lock_path(self.spec, &self.plan.profile.name, &self.plan.architecture)
     }
 
     /// The lock on the disk, if there is one.
     pub fn read(&self) -> Result<Option<Lock>, Failure> {
-        let path = self.path();
-        match read_text(&path, LARGE) {
-            Ok(found) => text::read(&found).map(Some).map_err(|error| {
-                let fault = error.fault(&found);
-                Failure::document(path.display().to_string(), &found, vec![fault])
-            }),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Failure::file("read the lock", &path, &error)),
-        }
+        read_lock(&self.path())
     }
 
     /// The lock on the disk where it covers the plan; the gaps where it does not.
@@ -138,13 +139,17 @@ impl<'a> Locking<'a> {
             },
         };
         let mut indexes = upstream.read().map_err(unreadable)?;
-        let sizes = self.plain_files(&client)?;
-        let (lock, warnings) = self.solved(&upstream, &mut indexes, &sizes)?;
+        let local = Local {
+            file_sizes: self.plain_files(&client)?,
+            given: vendor::packages(self, &client)?,
+        };
+        let (lock, warnings) = self.solved(&upstream, &mut indexes, &local)?;
         for warning in warnings {
             self.ui.warn(warning.to_string());
         }
         self.warn_of_older(&lock);
         signed_packages::check(self, &client, &lock)?;
+        vendor::say(self, &lock);
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;
@@ -156,10 +161,10 @@ impl<'a> Locking<'a> {
         &self,
         upstream: &Upstream<'_>,
         indexes: &mut Indexes,
-        sizes: &BTreeMap<String, u64>,
+        local: &Local,
     ) -> Result<(Lock, Vec<pin::Warning>), Failure> {
         loop {
-            match (self.pinned(indexes, sizes)?, &mut *indexes) {
+            match (self.pinned(indexes, local)?, &mut *indexes) {
                 (Err(pin::PinError::FileLists(files)), Indexes::RpmMd(repositories)) => {
                     upstream.look_up(repositories, &files).map_err(unreadable)?
                 }
@@ -172,11 +177,17 @@ impl<'a> Locking<'a> {
     fn pinned(
         &self,
         indexes: &Indexes,
-        sizes: &BTreeMap<String, u64>,
+        local: &Local,
     ) -> Result<Result<(Lock, Vec<pin::Warning>), pin::PinError>, Failure> {
         thread::scope(|scope| {
             let keeping = scope.spawn(|| self.keep(indexes));
-            let pinned = pin::make(self.plan, &self.bases, indexes, sizes);
+            let pinned = pin::make(
+                self.plan,
+                &self.bases,
+                indexes,
+                &local.file_sizes,
+                &local.given,
+            );
             let kept = keeping.join().expect("keeping does not panic");
             kept.map_err(|error| Failure::world(error.to_string()))?;
             Ok(pinned)
@@ -237,6 +248,23 @@ impl<'a> Locking<'a> {
             .hint("check where the file came from before you change the spec"),
             error => Failure::world(format!("the plain file `{}`: {error}", file.name)),
         })
+    }
+}
+
+/// `<spec>.<profile>-<architecture>.lock`, beside the spec.
+pub fn lock_path(spec: &Path, profile: &str, architecture: &Architecture) -> PathBuf {
+    spec.with_extension(format!("{profile}-{architecture}.lock"))
+}
+
+/// The lock at this path, if there is one.
+pub fn read_lock(path: &Path) -> Result<Option<Lock>, Failure> {
+    match read_text(path, LARGE) {
+        Ok(found) => text::read(&found).map(Some).map_err(|error| {
+            let fault = error.fault(&found);
+            Failure::document(path.display().to_string(), &found, vec![fault])
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::file("read the lock", path, &error)),
     }
 }
 

@@ -28,6 +28,7 @@ mod signer;
 mod store;
 mod text;
 mod ui;
+mod vendor;
 mod verify;
 
 use std::path::PathBuf;

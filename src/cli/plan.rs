@@ -44,7 +44,7 @@ struct NodeSummary {
 
 /// Plans and shows.
 pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Failure> {
-    let plan = cluster::plan(&arguments.cluster, library)?;
+    let plan = cluster::outline(&arguments.cluster, library)?;
     if arguments.json {
         return ui.json(&summary(&plan));
     }
@@ -131,6 +131,15 @@ fn origins(plan: &Plan, text: &mut String) {
     if !files.is_empty() {
         let files = files.join(" or ");
         line(text, format_args!("\n  You bring the file {files}"));
+    }
+    for file in &plan.given {
+        line(text, format_args!("  You brought {}", file.name));
+    }
+    if let Some(since) = plan.profile.own_patroni(plan.postgres_major) {
+        line(
+            text,
+            format_args!("  From {since} on it has a Patroni of its own, which stays unused"),
+        );
     }
     let frozen = plan.profile.frozen();
     if !frozen.is_empty() {

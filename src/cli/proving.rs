@@ -41,7 +41,7 @@ pub fn prove(
         File::open(blob.path())
     };
     let evidence = Evidence {
-        sources: &profile.sources,
+        profile,
         keyring: &keyring,
         open: &open,
         package: &package,

@@ -10,6 +10,7 @@
 //! indexes give the same lock, byte for byte.
 
 pub mod cover;
+pub mod given;
 pub mod indexes;
 pub mod packages;
 pub mod pin;
@@ -20,7 +21,7 @@ pub mod text;
 use serde::{Deserialize, Serialize};
 
 use crate::base::{Architecture, Epoch, Role, SchemaVersion, Sha256};
-use crate::bundle::manifest::Family;
+use crate::bundle::manifest::{ByDigest, Family};
 use crate::wheel::WheelName;
 
 /// The lock, beside the spec as `<spec>.<profile>-<architecture>.lock` (TOML).
@@ -94,6 +95,9 @@ pub struct LockedPackage {
     pub sha256: Sha256,
     /// Bytes it takes once installed.
     pub installed_size: u64,
+    /// Why only `sha256` stands for it: a package that the operator was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_digest: Option<ByDigest>,
     /// Roles whose closure holds it, sorted.
     pub roles: Vec<Role>,
     /// Its entry in the repository's index, as upstream wrote it but for where

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::given::GivenPackage;
 use super::request::{asked, digest, wheels};
 use super::{Lock, LockedFile, LockedIndex};
 use crate::base::SchemaVersion;
@@ -53,6 +54,14 @@ pub enum PinError {
     Primary {
         /// The source.
         source_id: String,
+        /// What is wrong.
+        source: PrimaryError,
+    },
+    /// What a given package says of itself makes no sense.
+    #[error("the vendor's file {file}: {source}")]
+    Given {
+        /// The file.
+        file: String,
         /// What is wrong.
         source: PrimaryError,
     },
@@ -126,12 +135,14 @@ pub enum Warning {
 
 /// Locks a plan: pure, and the same for the same arguments.
 ///
-/// `file_sizes` holds the size of each plain file of the spec, by its name.
+/// `file_sizes` holds the size of each plain file of the spec, by its name;
+/// `given` are the packages that the operator was given.
 pub fn make(
     plan: &Plan,
     bases: &[BaseList],
     indexes: &Indexes,
     file_sizes: &BTreeMap<String, u64>,
+    given: &[GivenPackage],
 ) -> Result<(Lock, Vec<Warning>), PinError> {
     let proofs = indexes.proofs();
     let date = proofs
@@ -141,7 +152,7 @@ pub fn make(
         .ok_or_else(|| PinError::NoIndex(plan.profile.name.clone()))?;
     let (packages, warnings) = match indexes {
         Indexes::Apt(indexes) => deb::rows(plan, bases, indexes)?,
-        Indexes::RpmMd(indexes) => rpm::rows(plan, bases, indexes)?,
+        Indexes::RpmMd(indexes) => rpm::rows(plan, bases, indexes, given)?,
     };
     let asked = asked(plan, bases);
     let lock = Lock {

@@ -2,20 +2,24 @@
 //! were kept when it was made: signature, then whose it is, then the digest of
 //! each list of packages, then each row.
 //!
+//! A row of a package that the operator was given is proved by that package.
+//!
 //! So a row cannot be altered, not even together with its stanza and its file
 //! in the store. Lists are read as streams: one has fifty million bytes.
 
 mod deb;
+mod given;
 mod rpm;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 
+use super::given::NotForHosts;
 use super::packages::PackageProofError;
 use super::{Lock, LockedIndex, LockedPackage};
 use crate::base::Epoch;
-use crate::profile::{Repository, Source};
+use crate::profile::{Profile, Repository};
 use crate::repo::deb::release::ReleaseError;
 use crate::repo::keyring::Keyring;
 use crate::repo::openpgp::SignatureError;
@@ -88,6 +92,14 @@ pub enum ProveError {
         /// What is wrong with it.
         source: PackageProofError,
     },
+    /// What should be a package that the operator was given is none for these hosts.
+    #[error("the vendor's package `{name}`: {source}")]
+    Given {
+        /// The package.
+        name: String,
+        /// What is wrong with it.
+        source: NotForHosts,
+    },
     /// A row is in no list.
     #[error("the signed indexes have no package `{name}` as the lock has it")]
     Row {
@@ -108,7 +120,7 @@ impl ProveError {
     /// The text of the lock that it is about.
     pub fn subject(&self) -> &str {
         match self {
-            Self::Row { name } | Self::Package { name, .. } => name,
+            Self::Row { name } | Self::Package { name, .. } | Self::Given { name, .. } => name,
             Self::Date { says, .. } => says,
             Self::NoIndex { path, .. }
             | Self::Signature { path, .. }
@@ -123,8 +135,8 @@ impl ProveError {
 
 /// What a proof is made from.
 pub struct Evidence<'a> {
-    /// The sources of the profile.
-    pub sources: &'a [Source],
+    /// The profile, with the packaging that is in force.
+    pub profile: &'a Profile,
     /// The certificates at hand.
     pub keyring: &'a Keyring,
     /// Opens an index that the lock names, whose digest was checked.
@@ -147,7 +159,7 @@ pub fn prove(lock: &Lock, evidence: &Evidence<'_>) -> Result<Vec<String>, ProveE
     for row in &lock.packages {
         proving.missing.entry(&row.name).or_default().push(row);
     }
-    for source in evidence.sources {
+    for source in &evidence.profile.sources {
         match &source.kind {
             Repository::Apt(archive) => {
                 for (suite, codename) in archive.suites.iter().zip(&archive.codenames) {
@@ -157,6 +169,7 @@ pub fn prove(lock: &Lock, evidence: &Evidence<'_>) -> Result<Vec<String>, ProveE
             Repository::RpmMd(repository) => proving.repository(source, repository)?,
         }
     }
+    proving.given()?;
     proving.finish()
 }
 

@@ -3,7 +3,7 @@
 
 use super::LockedWheel;
 use crate::base::{Role, Sha256};
-use crate::plan::Plan;
+use crate::plan::{GivenFile, Plan};
 use crate::profile::{Repository, Source};
 use crate::repo::BaseList;
 use crate::spec::PlainFile;
@@ -26,7 +26,11 @@ pub fn asked(plan: &Plan, bases: &[BaseList]) -> Vec<String> {
     let files = plan.spec.plain_files.iter().map(file);
     let wheels = wheels(plan);
     let wheels = wheels.iter().map(wheel_sentence);
+    let given = plan.given.iter().map(given_sentence);
+    let untrue = plan.profile.not_provided.iter().map(untrue_sentence);
+    let untrue = untrue.filter(|_| !plan.given.is_empty());
     let sentences = roots.chain(bases).chain(sources).chain(files).chain(wheels);
+    let sentences = sentences.chain(given).chain(untrue);
     let mut sentences: Vec<_> = sentences.collect();
     sentences.sort();
     sentences.dedup();
@@ -71,6 +75,34 @@ pub fn wheel_sentence(wheel: &LockedWheel) -> String {
 /// Whether a sentence is one of those.
 pub fn is_of_a_wheel(sentence: &str) -> bool {
     sentence.starts_with(WHEEL)
+}
+
+const GIVEN: &str = "the vendor's file ";
+
+/// What is asked for with a file that the operator was given.
+pub fn given_sentence(file: &GivenFile) -> String {
+    format!(
+        "{GIVEN}{} is {} bytes, sha256 {}",
+        file.name, file.size, file.sha256
+    )
+}
+
+/// The files that were given when sentences were written.
+pub fn given_files(asked: &[String]) -> Vec<GivenFile> {
+    let file = |sentence: &String| {
+        let (name, rest) = sentence.strip_prefix(GIVEN)?.split_once(" is ")?;
+        let (size, sha256) = rest.split_once(" bytes, sha256 ")?;
+        Some(GivenFile {
+            name: name.to_owned(),
+            size: size.parse().ok()?,
+            sha256: sha256.parse().ok()?,
+        })
+    };
+    asked.iter().filter_map(file).collect()
+}
+
+fn untrue_sentence(name: &String) -> String {
+    format!("that the vendor's files provide {name} is untrue")
 }
 
 /// The digest of the sentences.

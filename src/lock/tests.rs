@@ -56,6 +56,7 @@ fn plan(roots: &[(Role, &[&str])]) -> Plan {
             .iter()
             .map(|(role, roots)| (*role, names(roots)))
             .collect(),
+        given: Vec::new(),
         wheel_roles: Vec::new(),
     }
 }
@@ -95,7 +96,9 @@ fn profile() -> Profile {
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],
+        dist: None,
         packagings: vec![],
+        not_provided: vec![],
         limits: vec![],
     }
 }
@@ -131,13 +134,14 @@ fn empty_spec() -> spec::Spec {
             node_days: 1,
         },
         plain_files: vec![],
+        vendor: vec![],
         places: Default::default(),
     }
 }
 
 fn lock(plan: &Plan, bases: &[BaseList], archive_lines: &[&str]) -> Result<Lock, PinError> {
     let indexes = Indexes::Apt(vec![archive(archive_lines)]);
-    let (lock, warnings) = make(plan, bases, &indexes, &BTreeMap::new())?;
+    let (lock, warnings) = make(plan, bases, &indexes, &BTreeMap::new(), &[])?;
     assert_eq!(warnings, []);
     Ok(lock)
 }

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::request::{digest, is_of_a_wheel, wheel_sentence};
+use super::given::SOURCE;
+use super::request::{digest, given_sentence, is_of_a_wheel, wheel_sentence};
 use super::{Lock, LockedFile, LockedIndex, LockedPackage, LockedWheel};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
 use crate::document::Fault;
+use crate::plan::GivenFile;
 use crate::repo::deb::deb822::stanzas;
 use crate::repo::rpm::package::{Archive, Package};
 use crate::repo::rpm::stanza;
@@ -42,6 +44,9 @@ pub enum LockTextError {
     /// The wheels are not those that were asked for.
     #[error("the Python wheels are not those that `asked` names, or not in that order")]
     Wheels,
+    /// A given package is none of those that were asked for.
+    #[error("the package `{0}` is none of the vendor's files that `asked` names")]
+    Given(String),
     /// The digest of what was asked does not match.
     #[error("`request` is not the digest of `asked`")]
     Request,
@@ -56,6 +61,7 @@ impl LockTextError {
             Self::Toml(error) => error.span(),
             Self::Order { at, .. } => last(&basic(at)),
             Self::Stanza { name, .. } => first(&format!("name = {}", basic(name))),
+            Self::Given(name) => first(&format!("name = {}", basic(name))),
             Self::Wheels => first("[[wheel]]"),
             Self::Request => first("request = "),
         };
@@ -101,6 +107,16 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
         if let Some(field) = differs {
             let name = row.name.clone();
             return Err(LockTextError::Stanza { name, field });
+        }
+    }
+    for row in lock.packages.iter().filter(|row| row.source == SOURCE) {
+        let file = GivenFile {
+            name: row.path.clone(),
+            size: row.size,
+            sha256: row.sha256,
+        };
+        if !lock.asked.contains(&given_sentence(&file)) {
+            return Err(LockTextError::Given(row.name.clone()));
         }
     }
     for row in &lock.files {
@@ -266,6 +282,9 @@ impl Text {
         self.number("size", row.size);
         self.text("sha256", &row.sha256.to_string());
         self.number("installed_size", row.installed_size);
+        if let Some(why) = row.by_digest {
+            self.text("by_digest", why.as_str());
+        }
         self.roles(&row.roles);
         self.line("stanza", &literal(&row.stanza));
     }

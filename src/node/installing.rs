@@ -1,15 +1,17 @@
 //! The mark under which packages are installed.
 //!
-//! What maintainer scripts write (accounts, links, caches, generated
+//! What packages' scripts write (accounts, links, caches, generated
 //! certificates) nobody flushes to the disk, while dpkg's status, which it does
-//! flush, says `installed`; and new packages are unpacked without dpkg's own
+//! flush, says `installed`; and new packages are unpacked without any
 //! flushing, which takes longer than all the rest. So a mark is on the disk
 //! before the first package and goes only when everything is on the disk. A
-//! machine that went down in between finds the mark: then dpkg's status is not
-//! believed, and the whole closure is installed again.
+//! machine that went down in between finds the mark: then the manager's records
+//! are not believed, and the whole closure is installed again.
 //!
 //! A run that was ended without its machine has lost nothing: what it wrote is
-//! still to come to the disk. The mark therefore names the boot.
+//! still to come to the disk. The mark therefore names the boot. dpkg's records
+//! say how far each package came then; rpm's do not, so what it was installing
+//! is installed again in either case.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -21,19 +23,15 @@ use serde::{Deserialize, Serialize};
 use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::host::{Host, read_if_there, read_json};
-use super::packages;
+use super::packages::{self, PackageManager};
+use super::records;
 use super::stop::Stop;
 
 const FILE: &str = "installing.json";
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
-/// dpkg's list of packages, which must be readable before anything can be installed again.
-pub const STATUS: &str = "/var/lib/dpkg/status";
-/// Its copy from before, below `/var/lib/pgbundle`.
-pub const STATUS_BEFORE: &str = "dpkg-status-before";
-
 /// Every folder that may be a file system of its own and that packages write to.
-const WRITTEN: [&str; 10] = [
+const WRITTEN: [&str; 11] = [
     "/",
     "/boot",
     "/etc",
@@ -44,6 +42,7 @@ const WRITTEN: [&str; 10] = [
     "/usr",
     "/var",
     "/var/lib/dpkg",
+    "/var/lib/rpm",
 ];
 
 /// `/var/lib/pgbundle/installing.json`.
@@ -123,8 +122,8 @@ impl<'a> Installing<'a> {
                 had: had(host, bundles)?,
             },
         };
-        if *left == Left::Whole {
-            keep_status(host)?;
+        if let (Left::Whole, Some(manager)) = (left, PackageManager::of_all(bundles)) {
+            records::keep(host, manager)?;
         }
         let bytes = serde_json::to_vec_pretty(&mark)
             .map_err(|fault| Stop::World(format!("`/etc` has a name that is no text: {fault}")))?;
@@ -145,27 +144,18 @@ impl<'a> Installing<'a> {
             })?;
         }
         durable::remove(&self.host.state(FILE))?;
-        Ok(durable::remove(&self.host.state(STATUS_BEFORE))?)
+        records::forget(self.host)
     }
 }
 
 fn had(host: &Host, bundles: &[RoleBundle]) -> Result<BTreeMap<String, String>, Stop> {
+    let Some(manager) = PackageManager::of_all(bundles) else {
+        return Ok(BTreeMap::new());
+    };
     let entries = packages::entries(bundles);
-    let installed = packages::installed(host)?.into_iter();
+    let installed = manager.installed(host)?.into_iter();
     let is_ours = |(name, _): &(String, String)| entries.iter().any(|entry| entry.name == *name);
     Ok(installed.filter(is_ours).collect())
-}
-
-/// For the day on which dpkg's own is unreadable.
-fn keep_status(host: &Host) -> Result<(), Stop> {
-    match read_if_there(&host.path(STATUS))? {
-        Some(status) => Ok(durable::write(
-            &host.state(STATUS_BEFORE),
-            &status,
-            Rights::own(0o644),
-        )?),
-        None => Ok(()),
-    }
 }
 
 /// Each file system once.
@@ -223,7 +213,12 @@ mod tests {
             durable::write(&host.path(BOOT), id.as_bytes(), Rights::own(0o644)).unwrap();
         };
         boot("one\n");
-        durable::write(&host.path(STATUS), b"Package: a\n", Rights::own(0o644)).unwrap();
+        durable::write(
+            &host.path(records::STATUS),
+            b"Package: a\n",
+            Rights::own(0o644),
+        )
+        .unwrap();
         assert_eq!(left(&host).unwrap(), Left::Whole);
         drop(Installing::begin(&host, 1, &Left::Whole, &[]).unwrap());
         assert!(matches!(left(&host).unwrap(), Left::Ended(_)));
@@ -239,7 +234,7 @@ mod tests {
             .end()
             .unwrap();
         assert_eq!(left(&host).unwrap(), Left::Whole);
-        assert!(!host.state(STATUS_BEFORE).exists());
+        assert!(!host.state(records::STATUS_BEFORE).exists());
     }
 
     #[test]

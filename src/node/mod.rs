@@ -11,9 +11,10 @@
 //! Design: the steps are values in one list ([`steps::all`]); `up`, `steps`
 //! and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
 //! and speaks to the system through one trait ([`system::System`]), so tests
-//! run on a temporary folder. An rpm host differs in [`packages::PackageManager`]'s
-//! arm alone: a repository folder with `repodata`, `dnf --repofrompath` in
-//! place of apt's options, `rpm -q` in place of `dpkg-query`.
+//! run on a temporary folder. Debian's hosts and EL's differ in the arms of
+//! [`packages::PackageManager`]: its calls, what the manager installs from
+//! ([`repository`]), its records ([`records`]) and what is mended of both
+//! after a power cut ([`mending`]).
 
 pub mod accounts;
 pub mod anew;
@@ -54,6 +55,7 @@ mod pg_control;
 pub mod place;
 mod postmaster;
 pub mod preflight;
+pub mod records;
 pub mod reminder;
 pub mod repository;
 pub mod services;

@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use super::bundles::RoleBundle;
 use super::files;
 use super::held;
+use super::host::Host;
 use super::installing::{self, Installing, Left};
 use super::mending;
-use super::packages::{self, Flushing, PackageManager, names};
+use super::packages::{Flushing, PackageManager, names};
 use super::pending;
-use super::repository;
 use super::step::{Check, Context, Scope, Step};
 use super::steps::{needed_if, nothing};
 use super::stop::Stop;
@@ -18,26 +19,14 @@ use super::systemctl;
 use super::units;
 use crate::bundle::assignment::Uptake;
 
-/// The package manager that the bundles are for; none where there are none.
-pub(super) fn manager(context: &Context) -> Result<Option<PackageManager>, Stop> {
-    context
-        .bundles
-        .first()
-        .map(|bundle| PackageManager::of(bundle.manifest.family))
-        .transpose()
-}
-
 /// Before the preflight, which asks the package manager what it has.
 pub(super) const MENDING: Step = Step {
     name: "mending",
     scope: Scope::Image,
-    describe: |_| {
-        let lines = [
-            "# only where the power was cut while packages were installed (/var/lib/pgbundle/installing.json is there):",
-            "# an unreadable /var/lib/dpkg/status gives way to the copy from before, a file list that was cut off is removed,",
-            "# and so are files below /etc that are empty since then, and configuration files that end too early",
-        ];
-        Ok(lines.map(str::to_owned).to_vec())
+    describe: |context| {
+        let manager = PackageManager::of_all(&context.bundles);
+        let lines = manager.map(mending::describe).into_iter().flatten();
+        Ok(lines.map(str::to_owned).collect())
     },
     restarts: nothing,
     check: |context| {
@@ -81,30 +70,60 @@ fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
             format!("systemctl mask --now {unit}   # given back as it was by the step services")
         }));
     }
-    lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
-    let Some(manager) = manager(context)? else {
-        return Ok(lines);
-    };
-    let names = names(&context.bundles);
-    let pool: Vec<_> = repository::files(host)?.into_values().collect();
-    lines.extend([
-        "touch /var/lib/pgbundle/installing.json && sync   # a mark: what is installed is not on the disk yet".to_owned(),
-        manager.repair_call(host).to_string(),
-        "# first, each file flushed by dpkg, those of them that this host has in an older version; then:".to_owned(),
-        manager
-            .install_call(host, &names, Flushing::AtTheEnd)
-            .to_string(),
-        "sync && rm /var/lib/pgbundle/installing.json && sync   # with each file system's answer".to_owned(),
-        "# and where the mark was there from before, the power was cut in between: dpkg's status is not".to_owned(),
-        "# believed, and what this host did not have before is unpacked again, before the above:".to_owned(),
-        format!("{} < /dev/null", manager.merge_call(host)),
-        manager.unpack_call(host, &pool, Flushing::AtTheEnd).to_string(),
-    ]);
+    if let Some(manager) = PackageManager::of_all(&context.bundles) {
+        lines.extend(describe_install(host, manager, &context.bundles)?);
+    }
+    Ok(lines)
+}
+
+fn describe_install(
+    host: &Host,
+    manager: PackageManager,
+    bundles: &[RoleBundle],
+) -> Result<Vec<String>, Stop> {
+    let names = names(bundles);
+    let files = manager.files(host, bundles)?.into_iter();
+    let files: Vec<_> = files.map(|(_, file)| file).collect();
+    let install = manager.install_call(host, &names, Flushing::AtTheEnd);
+    let again = manager.again_call(host, &files, Flushing::AtTheEnd);
+    let mark = "touch /var/lib/pgbundle/installing.json && sync   # a mark: what is installed is not on the disk yet";
+    let end =
+        "sync && rm /var/lib/pgbundle/installing.json && sync   # with each file system's answer";
+    let mut lines = Vec::new();
+    match manager {
+        PackageManager::Apt => {
+            lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
+            lines.push(mark.to_owned());
+            lines.extend(manager.repair_call(host).map(|call| call.to_string()));
+            lines.extend([
+                "# first, each file flushed by dpkg, those of them that this host has in an older version; then:".to_owned(),
+                install.to_string(),
+                end.to_owned(),
+                "# and where the mark was there from before, the power was cut in between: dpkg's status is not".to_owned(),
+                "# believed, and what this host did not have before is unpacked again, before the above:".to_owned(),
+            ]);
+            lines.extend(
+                manager
+                    .merge_call(host)
+                    .map(|call| format!("{call} < /dev/null")),
+            );
+        }
+        PackageManager::Rpm => lines.extend([
+            "cp -a /var/lib/rpm /var/lib/pgbundle/rpmdb-before".to_owned(),
+            mark.to_owned(),
+            "# first, and with a `sync` at the end, those of them that this host has in an older version; then:".to_owned(),
+            install.to_string(),
+            format!("{end} && rm -r /var/lib/pgbundle/rpmdb-before"),
+            "# and where the mark was there from before, installing was cut off: rpm lists a package before its".to_owned(),
+            "# scripts ran, so what is listed and this host did not have before is installed again, before the above:".to_owned(),
+        ]),
+    }
+    lines.push(again.to_string());
     Ok(lines)
 }
 
 fn check_packages(context: &mut Context) -> Result<Check, Stop> {
-    let Some(manager) = manager(context)? else {
+    let Some(manager) = PackageManager::of_all(&context.bundles) else {
         return Ok(Check::AlreadySo);
     };
     match installing::left(context.host)? {
@@ -128,7 +147,7 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
     let loud = masked
         .filter(|unit| !units::is_masked(context.host, unit))
         .count();
-    let unfinished = packages::unfinished(context.host)?.len();
+    let unfinished = manager.unfinished(context.host, &context.bundles)?.len();
     let simulated = match context.simulated.take() {
         Some(transaction) => Ok(transaction),
         None => manager.simulate(context.host, &names(&context.bundles))?,
@@ -148,7 +167,7 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
 
 fn install_packages(context: &mut Context) -> Result<(), Stop> {
     let (host, bundles) = (context.host, &context.bundles);
-    let Some(manager) = manager(context)? else {
+    let Some(manager) = PackageManager::of_all(&context.bundles) else {
         return Ok(());
     };
     let identity = context.identity()?;
@@ -162,14 +181,20 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     held::hold(host, bundles)?;
     systemctl::reload(host)?;
     systemctl::stop(host, silenced.map(String::as_str))?;
-    units::forbid_starts(host)?;
+    if manager == PackageManager::Apt {
+        // An rpm starts nothing: it is the distribution's presets that enable.
+        units::forbid_starts(host)?;
+    }
     let left = installing::left(host)?;
     let installing = Installing::begin(host, identity.generation, &left, bundles)?;
-    let unpacked = match &left {
-        Left::Cut(mark) => unpack_again(context, manager, &mark.had),
+    let again = match &left {
+        Left::Cut(mark) => install_again(context, manager, &mark.had),
+        Left::Ended(mark) if !manager.remembers_how_far() => {
+            install_again(context, manager, &mark.had)
+        }
         Left::Whole | Left::Ended(_) => Ok(()),
     };
-    let installed = unpacked.and_then(|()| install(context, manager));
+    let installed = again.and_then(|()| install(context, manager));
     // Given back also when installing failed; after a cut the next run does it.
     units::allow_starts(host)?;
     installed?;
@@ -180,13 +205,17 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     let (host, names) = (context.host, names(&context.bundles));
     repair(context, manager)?;
     let mut flushing = Flushing::AtTheEnd;
-    if packages::may_replace(host, &context.bundles)? {
+    if manager.may_replace(host, &context.bundles)? {
         match manager.simulate(host, &names)? {
             Ok(transaction) if transaction.upgrades.is_empty() => {}
             Ok(transaction) => {
                 remember_restarts(context, &transaction.upgrades)?;
                 let upgrade = manager.install_call(host, &transaction.upgrades, Flushing::Each);
                 host.system.run(&upgrade)?;
+                if manager == PackageManager::Rpm {
+                    // EL 7's cannot flush each file; then all of them as soon as may be.
+                    rustix::fs::sync();
+                }
             }
             // Who knows what it will replace.
             Err(_) => flushing = Flushing::Each,
@@ -210,20 +239,22 @@ fn remember_restarts(context: &Context, upgrades: &[String]) -> Result<(), Stop>
 
 /// What the host needs to boot is flushed file by file, as when it was first
 /// installed: a second cut finds the mark, too, but must find it.
-fn unpack_again(
+fn install_again(
     context: &Context,
     manager: PackageManager,
     had: &BTreeMap<String, String>,
 ) -> Result<(), Stop> {
     let host = context.host;
-    tell(context, &manager.merge_call(host))?;
-    let [upgraded, new] = manager.to_unpack_again(host, &context.bundles, had)?;
+    if let Some(merge) = manager.merge_call(host) {
+        tell(context, &merge)?;
+    }
+    let [upgraded, new] = manager.to_install_again(host, &context.bundles, had)?;
     for (files, flushing) in [(upgraded, Flushing::Each), (new, Flushing::AtTheEnd)] {
-        let unpack = manager.unpack_call(host, &files, flushing);
-        if !files.is_empty() && !tell(context, &unpack)? {
+        let again = manager.again_call(host, &files, flushing);
+        if !files.is_empty() && !tell(context, &again)? {
             // A package's script may have missed what another has by now.
             repair(context, manager)?;
-            host.system.run(&unpack)?;
+            host.system.run(&again)?;
         }
     }
     Ok(())
@@ -231,7 +262,10 @@ fn unpack_again(
 
 /// What it cannot finish, a half-installed package, is installed again after it.
 fn repair(context: &Context, manager: PackageManager) -> Result<(), Stop> {
-    tell(context, &manager.repair_call(context.host)).map(drop)
+    match manager.repair_call(context.host) {
+        Some(call) => tell(context, &call).map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Runs what may fail; the console hears of it. True when it did not.
@@ -248,6 +282,7 @@ mod tests {
     use super::*;
     use crate::node::durable::{self, Rights};
     use crate::node::identity::tests::example;
+    use crate::node::repository::flat;
     use crate::node::services::tests::role;
     use crate::node::system::recorded::Recorded;
     use crate::node::up;
@@ -305,7 +340,7 @@ mod tests {
         context.bundles = vec![bundle];
         let index =
             "Package: old\nFilename: pool/old.deb\n\nPackage: new\nFilename: pool/new.deb\n";
-        let path = repository::folder(&host).join("Packages");
+        let path = flat::folder(&host).join("Packages");
         durable::write(&path, index.as_bytes(), Rights::own(0o644)).unwrap();
 
         system.answer("--no-remove install new", 1, "the disk is full");

@@ -12,7 +12,7 @@ use super::installing::{self, Left};
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::operating_system;
-use super::packages::{self, PackageManager, Transaction, names};
+use super::packages::{PackageManager, Transaction, names};
 use super::services::keeps_time;
 use super::space;
 use super::stop::Stop;
@@ -188,12 +188,11 @@ fn data_faults(
 
 /// Simulates the whole transaction and puts its refusal in plain words.
 fn simulated(host: &Host, bundles: &[RoleBundle]) -> Result<Option<Transaction>, Stop> {
-    let Some(bundle) = bundles.first() else {
+    let Some(manager) = PackageManager::of_all(bundles) else {
         return Ok(None);
     };
-    let manager = PackageManager::of(bundle.manifest.family)?;
     manager.read_index(host)?;
-    if installing::left(host)? != Left::Whole || !packages::unfinished(host)?.is_empty() {
+    if installing::left(host)? != Left::Whole || !manager.unfinished(host, bundles)?.is_empty() {
         // Cut off in the middle of a transaction that was simulated before it began.
         return Ok(None);
     }

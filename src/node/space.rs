@@ -13,8 +13,7 @@ use super::files;
 use super::host::{Host, STATE};
 use super::installing::{self, Left};
 use super::marker;
-use super::packages::{self, names};
-use super::repository;
+use super::packages::{PackageManager, names};
 use super::stop::Stop;
 use crate::seed::identity::Identity;
 
@@ -67,18 +66,25 @@ pub fn faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> 
         }
     }
     // What was cut off has its room already.
-    if installing::left(host)? == Left::Whole && !is_installed(host, bundles)? {
+    if let Some(manager) = PackageManager::of_all(bundles)
+        && installing::left(host)? == Left::Whole
+        && !is_installed(host, manager, bundles)?
+    {
         wants.push(Want {
             what: "the packages".to_owned(),
             place: host.path("/usr"),
-            mib: repository::installed_kib(&repository::index(bundles)?) / 1024 + PACKAGES_MIB,
+            mib: manager.installed_kib(host, bundles)? / 1024 + PACKAGES_MIB,
         });
     }
     faults_of(&wants)
 }
 
-fn is_installed(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {
-    let installed = packages::installed(host)?;
+fn is_installed(
+    host: &Host,
+    manager: PackageManager,
+    bundles: &[RoleBundle],
+) -> Result<bool, Stop> {
+    let installed = manager.installed(host)?;
     Ok(names(bundles)
         .iter()
         .all(|name| installed.iter().any(|(have, _)| have == name)))

@@ -10,7 +10,8 @@ use super::first_boot;
 use super::health;
 use super::identity::{self, Verdict};
 use super::marker::{self, Held, Marker};
-use super::package_steps::{MENDING, PACKAGES, manager};
+use super::package_steps::{MENDING, PACKAGES};
+use super::packages::PackageManager;
 use super::preflight;
 use super::repository;
 use super::services;
@@ -101,9 +102,7 @@ const BUNDLES: Step = Step {
                 "tar -xzf {role}.tar.gz -C /var/lib/pgbundle/bundles/{digest}"
             ));
         }
-        lines.push(
-            "# put the roles' packages side by side into /var/lib/pgbundle/repository".to_owned(),
-        );
+        lines.extend(repository::describe(&context.bundles));
         Ok(lines)
     },
     restarts: nothing,
@@ -147,7 +146,7 @@ const PREFLIGHT: Step = Step {
     scope: Scope::Node,
     describe: |context| {
         let identity = context.identity()?;
-        let manager = manager(context)?;
+        let manager = PackageManager::of_all(&context.bundles);
         let mut lines = vec![format!(
             "# is this {} {}, is {} here, is the clock in step, is there space, are ports free, is the data ours?",
             identity.os.id,

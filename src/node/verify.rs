@@ -9,7 +9,7 @@ use super::files;
 use super::host::Host;
 use super::identity;
 use super::installing::{self, Left};
-use super::packages;
+use super::packages::{self, PackageManager};
 use super::stop::Stop;
 use crate::base::Sha256;
 
@@ -58,7 +58,10 @@ fn altered_files(bundle: &RoleBundle) -> Vec<String> {
 }
 
 fn package_drift(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> {
-    let installed = packages::installed(host)?;
+    let Some(manager) = PackageManager::of_all(bundles) else {
+        return Ok(Vec::new());
+    };
+    let installed = manager.installed(host)?;
     let is_whole = installing::left(host)? == Left::Whole;
     let version = |name: &str| {
         installed

@@ -9,7 +9,7 @@ pub use roles::RoleComponents;
 
 use std::collections::BTreeMap;
 
-use crate::base::{Architecture, Role};
+use crate::base::{Architecture, Role, Sha256};
 use crate::profile::Profile;
 use crate::spec::{Node, Spec};
 
@@ -26,8 +26,22 @@ pub struct Plan {
     pub postgres_major: u32,
     /// For each role that a node carries, the packages it asks for by name, sorted.
     pub packages: BTreeMap<Role, Vec<String>>,
+    /// RPMs that no repository carries and the operator was given, by the
+    /// names of their files, which have chosen the profile's packaging.
+    pub given: Vec<GivenFile>,
     /// The roles that carry the profile's Python wheels, sorted.
     pub wheel_roles: Vec<Role>,
+}
+
+/// A file that the operator was given.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GivenFile {
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Digest.
+    pub sha256: Sha256,
 }
 
 impl Plan {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Plan, RoleComponents};
 use crate::base::{Architecture, Role};
+use crate::bundle::manifest::Family;
 use crate::profile::Profile;
 use crate::spec::Spec;
 
@@ -43,6 +44,12 @@ pub enum Unservable {
         component: String,
         /// Who needs it.
         role: Role,
+    },
+    /// The spec brings RPMs, and the hosts take other packages.
+    #[error("profile `{profile}` installs no RPMs, and `[[vendor]]` brings some")]
+    Vendor {
+        /// The profile.
+        profile: String,
     },
     /// The spec names a base image that the profile lacks.
     #[error("profile `{profile}` has no base image `{base}`; it has {known}")]
@@ -84,6 +91,10 @@ pub fn resolve(
                 .map(str::to_owned),
         });
     }
+    if profile.family != Family::Rpm && !spec.vendor.is_empty() {
+        let profile = profile.name.clone();
+        faults.push(Unservable::Vendor { profile });
+    }
     for base in &spec.bases {
         if !profile.bases.iter().any(|known| known.name == *base) {
             let known: Vec<_> = profile.bases.iter().map(|base| &base.name).collect();
@@ -113,6 +124,7 @@ pub fn resolve(
         architecture,
         postgres_major,
         packages,
+        given: Vec::new(),
         wheel_roles,
     })
 }

@@ -55,8 +55,13 @@ pub struct Profile {
     /// Modules of the system's own repositories that would hide packages of the
     /// other sources (dnf(8), "Module Command").
     pub disabled_modules: Vec<String>,
+    /// The tag that packages made for it carry in their release (`el7`).
+    pub dist: Option<String>,
     /// How the vendor of its PostgreSQL has packaged it; empty where a source carries it.
     pub packagings: Vec<Packaging>,
+    /// What the packages that an operator was given say that they provide, and
+    /// no other package finds there ([`Packaging::not_provided`]).
+    pub not_provided: Vec<String>,
     /// What is known to be limited or unproven, in sentences.
     pub limits: Vec<String>,
 }

@@ -73,6 +73,9 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         .map(|parent| parent.paths.clone())
         .unwrap_or_default();
     paths.extend(read_paths(&root));
+    let dist = root
+        .value("dist")
+        .or_else(|| parent.and_then(|parent| parent.dist.clone()));
     let packagings = replaced(
         root.tables("packaging"),
         |section| read_packaging(section, &components),
@@ -102,7 +105,9 @@ fn read(root: Section<'_, '_>, parent: Option<&Profile>) -> Option<Profile> {
         paths,
         disturbing_units,
         disabled_modules,
+        dist,
         packagings: packagings?,
+        not_provided: Vec::new(),
         limits,
     })
 }
@@ -269,14 +274,20 @@ fn read_paths(section: &Section<'_, '_>) -> BTreeMap<String, String> {
 fn read_packaging(section: Section<'_, '_>, components: &Components) -> Option<Packaging> {
     let name = section.required::<String>("name");
     let file = section.required::<String>("file");
+    let companions = section.value("companions").unwrap_or_default();
     let majors = section.required::<Vec<u32>>("majors");
+    let not_provided = section.value("not_provided").unwrap_or_default();
+    let own_patroni = section.value("own_patroni").unwrap_or_default();
     let components = read_components(&section, components);
     let paths = read_paths(&section);
     section.finish();
     Some(Packaging {
         name: name?.into_inner(),
         file: file?.into_inner(),
+        companions,
         majors: majors?.into_inner(),
+        not_provided,
+        own_patroni,
         components,
         paths,
     })

@@ -7,6 +7,7 @@ use toml::Spanned;
 use super::source::{ARCHITECTURE, AptArchive, MAJOR, Metadata, Repository, RpmRepository, Source};
 use crate::bundle::manifest::Family;
 use crate::document::{FromText, Section};
+use crate::lock::given::SOURCE;
 
 /// Reads a source of that family.
 pub(super) fn read(section: Section<'_, '_>, family: Family) -> Option<Source> {
@@ -25,6 +26,14 @@ pub(super) fn read(section: Section<'_, '_>, family: Family) -> Option<Source> {
             Some(section.span()),
             "`keys` belongs here",
             None,
+        );
+    }
+    if let Some(id) = id.as_ref().filter(|id| id.get_ref() == SOURCE) {
+        section.faults().add(
+            format!("no source may be named `{SOURCE}`: so is what an operator was given"),
+            Some(id.span()),
+            "",
+            Some("give it another name"),
         );
     }
     let keys: Vec<_> = keys.into_iter().map(|key| key.into_inner().0).collect();

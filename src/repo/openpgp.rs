@@ -131,19 +131,9 @@ fn judged<'p>(
     trust: Trust<'_>,
     time: SystemTime,
 ) -> Result<(StandardPolicy<'p>, Vec<Cert>), SignatureError> {
-    let packets = PacketPile::from_bytes(signature).map_err(refuse)?;
-    let mut issuers = Vec::new();
-    for packet in packets.children() {
-        match packet {
-            Packet::Signature(signature) => issuers.extend(signature.get_issuers()),
-            _ => return Err(SignatureError::Unsigned),
-        }
-    }
+    let issuers = issuers(signature)?;
     let is_legacy = |cert: &&Cert| trust.legacy.contains(&cert.fingerprint().to_hex());
-    let has_signed = |cert: &&Cert| {
-        let mut handles = cert.keys().map(|key| key.key().key_handle());
-        handles.any(|handle| issuers.iter().any(|issuer| issuer.aliases(&handle)))
-    };
+    let has_signed = |cert: &&Cert| is_of(cert, &issuers);
     let (legacy, strict): (Vec<&Cert>, Vec<&Cert>) = trust.certs.iter().partition(is_legacy);
     let mut policy = StandardPolicy::at(time);
     if strict.iter().any(has_signed) || !legacy.iter().any(has_signed) {
@@ -156,6 +146,30 @@ fn judged<'p>(
         HashAlgoSecurity::SecondPreImageResistance,
     );
     Ok((policy, legacy.into_iter().cloned().collect()))
+}
+
+/// Whether a detached signature names a key of these certificates; whether it
+/// is good is another question.
+pub fn claims_to_be(signature: &[u8], certs: &[Cert]) -> bool {
+    let issuers = issuers(signature).unwrap_or_default();
+    certs.iter().any(|cert| is_of(cert, &issuers))
+}
+
+fn issuers(signature: &[u8]) -> Result<Vec<KeyHandle>, SignatureError> {
+    let packets = PacketPile::from_bytes(signature).map_err(refuse)?;
+    let mut issuers = Vec::new();
+    for packet in packets.children() {
+        match packet {
+            Packet::Signature(signature) => issuers.extend(signature.get_issuers()),
+            _ => return Err(SignatureError::Unsigned),
+        }
+    }
+    Ok(issuers)
+}
+
+fn is_of(cert: &Cert, issuers: &[KeyHandle]) -> bool {
+    let mut handles = cert.keys().map(|key| key.key().key_handle());
+    handles.any(|handle| issuers.iter().any(|issuer| issuer.aliases(&handle)))
 }
 
 fn refuse(error: sequoia_openpgp::anyhow::Error) -> SignatureError {

@@ -45,6 +45,8 @@ pub struct Spec {
     pub certificates: Certificates,
     /// Plain files: binaries or archives that no repository carries.
     pub plain_files: Vec<PlainFile>,
+    /// Folders of RPMs that no repository carries.
+    pub vendor: Vec<VendorFolder>,
     /// Where the spec says what its profile must offer.
     pub places: Places,
 }
@@ -58,6 +60,8 @@ pub struct Places {
     pub bases: Option<Span>,
     /// `postgres.major`.
     pub major: Option<Span>,
+    /// The first `vendor.path`.
+    pub vendor: Option<Span>,
 }
 
 /// The `[postgres]` table.
@@ -164,4 +168,11 @@ pub struct PlainFile {
     pub install: Option<(crate::base::NodePath, u32)>,
     /// The roles that carry it.
     pub roles: Vec<Role>,
+}
+
+/// A `[[vendor]]`: a folder with RPMs that the operator was given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VendorFolder {
+    /// A path, relative to the spec's folder.
+    pub path: String,
 }

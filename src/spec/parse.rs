@@ -8,7 +8,8 @@ use toml::Spanned;
 
 use super::check;
 use super::{
-    Certificates, Node, Places, PlainFile, Ports, Postgres, Spec, StaticNetwork, Synchronous, Vip,
+    Certificates, Node, Places, PlainFile, Ports, Postgres, Spec, StaticNetwork, Synchronous,
+    VendorFolder, Vip,
 };
 use crate::base::{ClusterName, NodeName, NodePath, Role, Sha256};
 use crate::document::{Document, Fault, Faults, FromText, Section, Span};
@@ -49,10 +50,12 @@ fn read(root: Section<'_, '_>) -> Option<Spec> {
         .into_iter()
         .map(read_file)
         .collect::<Vec<_>>();
+    let vendor: Vec<_> = root.tables("vendor").into_iter().map(read_vendor).collect();
     let named = cluster.and_then(read_cluster);
     let faults = root.faults();
     root.finish();
 
+    let vendor: Vec<Spanned<VendorFolder>> = vendor.into_iter().collect::<Option<_>>()?;
     let nodes: Option<Vec<PlacedNode>> = nodes.into_iter().collect();
     let named = named?;
     let (postgres, major_place) = postgres?;
@@ -64,6 +67,7 @@ fn read(root: Section<'_, '_>) -> Option<Spec> {
             profile: named.profile.as_ref().map(Spanned::span),
             bases: named.bases.as_ref().map(Spanned::span),
             major: major_place,
+            vendor: vendor.first().map(Spanned::span),
         },
         profile: named.profile.map(Spanned::into_inner),
         bases: named.bases.map(Spanned::into_inner).unwrap_or_default(),
@@ -78,6 +82,7 @@ fn read(root: Section<'_, '_>) -> Option<Spec> {
         delivery,
         certificates: certificates?,
         plain_files: plain_files.into_iter().collect::<Option<_>>()?,
+        vendor: vendor.into_iter().map(Spanned::into_inner).collect(),
     })
 }
 
@@ -403,6 +408,15 @@ fn read_file(section: Section<'_, '_>) -> Option<PlainFile> {
         install: path.map(|path| (path, mode.0)),
         roles,
     })
+}
+
+fn read_vendor(section: Section<'_, '_>) -> Option<Spanned<VendorFolder>> {
+    let path = section.required::<String>("path");
+    section.finish();
+    let path = path?;
+    let place = path.span();
+    let path = path.into_inner();
+    Some(Spanned::new(place, VendorFolder { path }))
 }
 
 /// One part of a path that needs no quoting anywhere.

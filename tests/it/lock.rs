@@ -191,7 +191,9 @@ pub fn profile() -> Profile {
         paths: BTreeMap::new(),
         disturbing_units: vec![],
         disabled_modules: vec![],
+        dist: None,
         packagings: vec![],
+        not_provided: vec![],
         limits: vec![],
     }
 }
@@ -207,6 +209,7 @@ pub fn plan(profile: Profile) -> Plan {
             .iter()
             .map(|(role, roots)| (*role, names(roots)))
             .collect(),
+        given: vec![],
         wheel_roles: Vec::new(),
     }
 }
@@ -242,6 +245,7 @@ fn spec() -> spec::Spec {
             node_days: 365,
         },
         plain_files: vec![],
+        vendor: vec![],
         places: Default::default(),
     }
 }
@@ -261,7 +265,7 @@ fn real_lock() -> Result<(MachineMirror, Plan, Lock), String> {
     let indexes = mirror.read(&profile);
     let read = started.elapsed();
     let plan = plan(profile);
-    let (lock, warnings) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new())
+    let (lock, warnings) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new(), &[])
         .unwrap_or_else(|error| panic!("{error}"));
     say(&format!(
         "indexes read and verified in {read:?}, locked {} packages in {:?} (dates up to {})",
@@ -284,7 +288,7 @@ fn writes_one_text_and_reads_it_back() {
     let written = text::write(&lock);
     assert_eq!(text::read(&written).unwrap(), lock);
     let indexes = mirror.read(&plan.profile);
-    let (again, _) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new()).unwrap();
+    let (again, _) = pin::make(&plan, &bases(), &indexes, &BTreeMap::new(), &[]).unwrap();
     assert_eq!(
         text::write(&again),
         written,

@@ -45,5 +45,6 @@ mod store;
 mod support;
 mod tiny;
 mod unchanged;
+mod vendor;
 mod wheels;
 mod written_again;

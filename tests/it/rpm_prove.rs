@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use pgbundle::base::Sha256;
 use pgbundle::lock::prove::{Evidence, prove};
 use pgbundle::lock::{Lock, LockedIndex, LockedPackage, text};
-use pgbundle::profile::{self, Source};
+use pgbundle::profile::{self, Profile};
 use pgbundle::repo::keyring::Keyring;
 
 use crate::rpm_tiny::{LOCK, NEW, OLD, TinyEl, pgdg_packages};
@@ -16,7 +16,7 @@ use crate::rpm_tiny::{LOCK, NEW, OLD, TinyEl, pgdg_packages};
 /// A lock, its store, and who is trusted.
 struct Proving {
     tiny: TinyEl,
-    sources: Vec<Source>,
+    profile: Profile,
     keyring: Keyring,
 }
 
@@ -30,12 +30,12 @@ impl Proving {
         tiny.lock().succeeded();
         tiny.ask(&["fetch"]).0.succeeded();
         let profile = fs::read_to_string(tiny.path("profiles/tiny-el.toml")).unwrap();
-        let sources = profile::parse(&profile, None).unwrap().sources;
+        let profile = profile::parse(&profile, None).unwrap();
         let pinned = [&*OLD, &*NEW].map(|cert| cert.fingerprint().to_hex());
         let keyring = Keyring::find(&[tiny.path("keys")], &pinned);
         Self {
             tiny,
-            sources,
+            profile,
             keyring,
         }
     }
@@ -56,7 +56,7 @@ impl Proving {
         };
         let package = |row: &LockedPackage| File::open(self.blob(row.sha256));
         let evidence = Evidence {
-            sources: &self.sources,
+            profile: &self.profile,
             keyring: &self.keyring,
             open: &open,
             package: &package,
@@ -139,7 +139,7 @@ fn a_key_that_signed_nothing_is_refused() {
 fn a_package_in_the_store_is_checked_again() {
     let mut proving = Proving::new();
     let lock = text::read(&proving.text()).unwrap();
-    for source in &mut proving.sources {
+    for source in &mut proving.profile.sources {
         source.keys.reverse();
         if let profile::Repository::RpmMd(repository) = &mut source.kind {
             repository.legacy_keys.clear();

@@ -18,14 +18,15 @@ use crate::support::{Ran, Sandbox};
 pub const LOCK: &str = "demo.tiny-el-x86_64.lock";
 
 /// A day before the repositories were made.
-fn signed() -> SystemTime {
+pub fn moment_signed() -> SystemTime {
     moment(REVISION - 86_400)
 }
 
 /// Keys take a while to make, and any two tests may share one.
-pub static NEW: LazyLock<Cert> = LazyLock::new(|| rsa_key(signed()));
+pub static NEW: LazyLock<Cert> = LazyLock::new(|| rsa_key(moment_signed()));
 /// One that signs as CentOS 7's does.
-pub static OLD: LazyLock<Cert> = LazyLock::new(|| bound_by_sha1(&rsa_key(signed()), signed()));
+pub static OLD: LazyLock<Cert> =
+    LazyLock::new(|| bound_by_sha1(&rsa_key(moment_signed()), moment_signed()));
 
 const SPEC: &str = r#"version = 1
 
@@ -192,7 +193,7 @@ impl TinyEl {
     pub fn base(&mut self, packages: &[Package<'_>], how: Option<Signing>) {
         let publisher = Publisher {
             key: &OLD,
-            at: signed(),
+            at: moment_signed(),
             packages: how,
             index: false,
             modules: None,
@@ -209,7 +210,7 @@ impl TinyEl {
     pub fn pgdg_with(&mut self, packages: &[Package<'_>], modules: Option<&str>) {
         let publisher = Publisher {
             key: &NEW,
-            at: signed(),
+            at: moment_signed(),
             packages: Some(Signing::NOW),
             index: true,
             modules,
@@ -221,7 +222,7 @@ impl TinyEl {
     pub fn base_with(&mut self, package: &[u8], other: &[u8]) {
         let publisher = Publisher {
             key: &OLD,
-            at: signed(),
+            at: moment_signed(),
             packages: Some(Signing::EL7),
             index: false,
             modules: None,
@@ -247,6 +248,11 @@ impl TinyEl {
     /// Puts more tables at the profile's end.
     pub fn tables(&mut self, more: String) {
         self.tables = more;
+    }
+
+    /// Puts more at the spec's end.
+    pub fn more_spec(&self, more: &str) {
+        self.sandbox.write("demo.toml", &format!("{SPEC}{more}"));
     }
 
     /// A file that the mirror serves.

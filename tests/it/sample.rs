@@ -62,6 +62,7 @@ pub fn plan() -> Plan {
         architecture: "amd64".parse().unwrap(),
         postgres_major: 15,
         packages: Default::default(),
+        given: vec![],
         wheel_roles: Vec::new(),
     }
 }
@@ -100,6 +101,7 @@ fn spec(nodes: Vec<Node>) -> Spec {
             node_days: 825,
         },
         plain_files: vec![],
+        vendor: vec![],
         places: Default::default(),
     }
 }
@@ -133,7 +135,9 @@ fn profile() -> Profile {
         paths: Default::default(),
         disturbing_units: vec![],
         disabled_modules: vec![],
+        dist: None,
         packagings: vec![],
+        not_provided: vec![],
         limits: vec![],
     }
 }

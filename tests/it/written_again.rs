@@ -72,6 +72,7 @@ fn any_package() -> impl Strategy<Value = LockedPackage> {
             size,
             sha256,
             installed_size,
+            by_digest: None,
             roles,
             stanza,
         }
@@ -204,6 +205,7 @@ fn any_manifest() -> impl Strategy<Value = Manifest> {
         version,
         architecture,
         sha256,
+        by_digest: None,
     });
     let all = (
         texts,

@@ -157,7 +157,7 @@ fn asked_files(stanza: Stanza<'_>) -> impl Iterator<Item = &str> {
 }
 
 /// What createrepo_c puts into primary.
-fn is_primary(file: &str) -> bool {
+pub(super) fn is_primary(file: &str) -> bool {
     file.starts_with("/etc/") || file.contains("bin/") || file == "/usr/lib/sendmail"
 }
 

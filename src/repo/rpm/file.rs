@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read};
+use std::ops::Range;
 
 use super::header::{Header, NotAHeader, Tag};
 
@@ -33,14 +34,50 @@ pub mod tag {
     pub const RELEASE: Tag = Tag(1002);
     /// `EPOCH`
     pub const EPOCH: Tag = Tag(1003);
+    /// `SUMMARY`
+    pub const SUMMARY: Tag = Tag(1004);
+    /// `DESCRIPTION`
+    pub const DESCRIPTION: Tag = Tag(1005);
+    /// `BUILDTIME`: seconds since 1970.
+    pub const BUILD_TIME: Tag = Tag(1006);
+    /// `BUILDHOST`
+    pub const BUILD_HOST: Tag = Tag(1007);
+    /// `SIZE`: bytes of its files, once installed.
+    pub const SIZE: Tag = Tag(1009);
+    /// `VENDOR`
+    pub const VENDOR: Tag = Tag(1011);
+    /// `LICENSE`
+    pub const LICENSE: Tag = Tag(1014);
+    /// `PACKAGER`
+    pub const PACKAGER: Tag = Tag(1015);
+    /// `GROUP`
+    pub const GROUP: Tag = Tag(1016);
+    /// `URL`
+    pub const URL: Tag = Tag(1020);
     /// `ARCH`
     pub const ARCHITECTURE: Tag = Tag(1022);
+    /// `FILEMODES`
+    pub const FILE_MODES: Tag = Tag(1030);
+    /// `FILEFLAGS`
+    pub const FILE_FLAGS: Tag = Tag(1037);
+    /// `SOURCERPM`: the file of the source package.
+    pub const SOURCE_RPM: Tag = Tag(1044);
+    /// `PROVIDENAME`, `PROVIDEFLAGS`, `PROVIDEVERSION`
+    pub const PROVIDES: [Tag; 3] = [Tag(1047), Tag(1112), Tag(1113)];
+    /// `REQUIRENAME`, `REQUIREFLAGS`, `REQUIREVERSION`
+    pub const REQUIRES: [Tag; 3] = [Tag(1049), Tag(1048), Tag(1050)];
+    /// `CONFLICTNAME`, `CONFLICTFLAGS`, `CONFLICTVERSION`
+    pub const CONFLICTS: [Tag; 3] = [Tag(1054), Tag(1053), Tag(1055)];
+    /// `OBSOLETENAME`, `OBSOLETEFLAGS`, `OBSOLETEVERSION`
+    pub const OBSOLETES: [Tag; 3] = [Tag(1090), Tag(1114), Tag(1115)];
     /// `SOURCEPACKAGE`: there in source packages alone.
     pub const SOURCE_PACKAGE: Tag = Tag(1106);
     /// `BASENAMES`: for each file, the last part of its path.
     pub const BASE_NAMES: Tag = Tag(1117);
     /// `DIRINDEXES`: for each file, its folder's place among the folders.
     pub const FOLDER_OF_FILE: Tag = Tag(1116);
+    /// `LONGSIZE`: the same as `SIZE`, where that is too small for it.
+    pub const LONG_SIZE: Tag = Tag(5009);
     /// `DIRNAMES`: the folders, each with a slash at its end.
     pub const FOLDERS: Tag = Tag(1118);
     /// `PAYLOADDIGEST`: of the payload as it lies in the file.
@@ -157,19 +194,29 @@ impl PackageFile {
         })
     }
 
+    /// The paths of its files, in the header's order.
+    pub fn paths(&self) -> impl Iterator<Item = Vec<u8>> {
+        let folders: Vec<_> = self.header.texts(tag::FOLDERS).collect();
+        let names = self.header.texts(tag::BASE_NAMES);
+        let places = self.header.numbers(tag::FOLDER_OF_FILE);
+        names.zip(places).map(move |(name, place)| {
+            let folder = usize::try_from(place)
+                .ok()
+                .and_then(|place| folders.get(place));
+            [folder.copied().unwrap_or_default(), name].concat()
+        })
+    }
+
     /// The first of some paths that is none of the package's.
     pub fn lacks<'p>(&self, paths: impl IntoIterator<Item = &'p str>) -> Option<&'p str> {
-        let header = &self.header;
-        let folders: Vec<_> = header.texts(tag::FOLDERS).collect();
-        let names = header.texts(tag::BASE_NAMES);
-        let own: HashSet<Vec<u8>> = names
-            .zip(header.numbers(tag::FOLDER_OF_FILE))
-            .filter_map(|(name, place)| {
-                let folder = folders.get(usize::try_from(place).ok()?)?;
-                Some([*folder, name].concat())
-            })
-            .collect();
+        let own: HashSet<Vec<u8>> = self.paths().collect();
         let mut paths = paths.into_iter();
         paths.find(|path| !own.contains(path.as_bytes()))
+    }
+
+    /// Where the header lies in the file.
+    pub fn header_range(&self) -> Range<usize> {
+        let start = LEAD + self.signatures.bytes().len().next_multiple_of(8);
+        start..start + self.header.bytes().len()
     }
 }

@@ -52,8 +52,8 @@
 
 pub mod base_list;
 mod candidates;
+pub mod element;
 pub mod entry;
-pub mod evr;
 pub mod file;
 pub mod filelists;
 mod formula;
@@ -75,4 +75,5 @@ pub mod signature;
 pub mod stanza;
 mod xml;
 
+pub use crate::base::evr;
 pub use xml::XmlError;

@@ -9,12 +9,13 @@
 
 use std::io::{self, Read};
 
+use sequoia_openpgp::Cert;
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::file::{PackageFile, tag};
 use super::header::Tag;
 use crate::base::Epoch;
-use crate::repo::openpgp::{Lifetime, SignatureError, Trust, verify_detached};
+use crate::repo::openpgp::{Lifetime, SignatureError, Trust, claims_to_be, verify_detached};
 
 /// `RPMSIGTAG_RSA`, `RPMSIGTAG_DSA`: over the header.
 const OVER_HEADER: [Tag; 2] = [Tag(268), Tag(267)];
@@ -92,6 +93,21 @@ pub fn verify(
         None if whole.is_none() => Err(PackageSignatureError::PayloadUncovered),
         _ => Ok(signer),
     }
+}
+
+/// Whether it has any signature.
+pub fn is_signed(package: &PackageFile) -> bool {
+    signatures_of(package).next().is_some()
+}
+
+/// Whether one of its signatures names a key of these certificates.
+pub fn claims_to_be_of(package: &PackageFile, certs: &[Cert]) -> bool {
+    signatures_of(package).any(|signature| claims_to_be(signature, certs))
+}
+
+fn signatures_of(package: &PackageFile) -> impl Iterator<Item = &[u8]> {
+    let tags = OVER_HEADER.into_iter().chain(OVER_ALL);
+    tags.filter_map(|tag| package.signatures.binary(tag))
 }
 
 /// The payload's digest that the header has, where it is of an algorithm known here.

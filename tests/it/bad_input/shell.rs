@@ -345,12 +345,29 @@ fn a_list_of_packages_that_is_none_is_named() {
     insta::assert_snapshot!(capture("--status", "profiles"), @"
     exit code 2
     error: cannot read the package list profiles: it is a folder
-    hint: name the root folder of a Debian-like system with `--root`, or a copy of its /var/lib/dpkg/status with `--status`
+    hint: name the root folder of a Debian-like system with `--root`, or a copy of its /var/lib/dpkg/status with `--status`; an EL system is listed by its own rpm: see `pgbundle base query`
     ");
     insta::assert_snapshot!(capture("--root", "nowhere"), @"
     exit code 2
     error: cannot read the package list nowhere/var/lib/dpkg/status: there is no such file
-    hint: name the root folder of a Debian-like system with `--root`, or a copy of its /var/lib/dpkg/status with `--status`
+    hint: name the root folder of a Debian-like system with `--root`, or a copy of its /var/lib/dpkg/status with `--status`; an EL system is listed by its own rpm: see `pgbundle base query`
+    ");
+    insta::assert_snapshot!(capture("--rpm", "demo.toml"), @"
+    exit code 2
+    error: demo.toml lists no installed package
+    hint: run on the host what `pgbundle base query` prints, with its output into a file, and name that
+    ");
+    tiny.sandbox
+        .write("answer", "Package: bash\nArchitecture: x86_64\n");
+    insta::assert_snapshot!(capture("--rpm", "answer"), @"
+    exit code 2
+    error: answer: a package (`bash`) has no field `Version`
+    hint: run on the host what `pgbundle base query` prints, with its output into a file, and name that
+    ");
+    insta::assert_snapshot!(capture("--rpm", "nowhere"), @"
+    exit code 2
+    error: cannot read rpm's answer nowhere: there is no such file
+    hint: run on the host what `pgbundle base query` prints, with its output into a file, and name that
     ");
 }
 

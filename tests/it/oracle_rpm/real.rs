@@ -17,6 +17,7 @@ use pgbundle::repo::unpack::Compression;
 use super::closures::{close, new_packages};
 use super::hard::Line;
 use crate::sample::accepts;
+use crate::support::Sandbox;
 
 /// What comes first; a host installs some of it.
 const FIRST: [&str; 7] = [
@@ -284,6 +285,29 @@ fn dnf_missing() -> Option<String> {
     })
 }
 
+/// The list of dnf's root, made as a person makes it: by what the program says
+/// to run there, in a shell.
+fn captured(dnf: &Dnf) -> String {
+    let sandbox = Sandbox::new();
+    let query = sandbox.run(&["base", "query"]);
+    let root = dnf.at("root").display().to_string();
+    let there = format!(
+        "rpm() {{ command rpm --root '{root}' \"$@\"; }}\n{}",
+        query.stdout
+    );
+    sandbox.write("answer", &accepts(Command::new("sh").args(["-c", &there])));
+    let about = ["--about", "what dnf installed"];
+    let capture = ["base", "capture", "--rpm", "answer"];
+    let list = sandbox.run(&[&capture[..], &about[..]].concat());
+    assert_eq!(list.code, 0, "{}", list.stderr);
+    assert!(
+        list.stdout.starts_with("# what dnf installed\n"),
+        "{}",
+        list.stdout
+    );
+    list.stdout
+}
+
 #[test]
 fn closes_as_dnf_does_upon_what_dnf_installed() {
     if !super::is_there(dnf_missing()) {
@@ -297,12 +321,7 @@ fn closes_as_dnf_does_upon_what_dnf_installed() {
         dnf.command()
             .args(["--assumeyes", "install", "oldweb", "user"]),
     );
-    let answer = accepts(Command::new("rpm").arg("--root").arg(dnf.at("root")).args([
-        "-qa",
-        "--queryformat",
-        base_list::QUERY,
-    ]));
-    let list = base_list::capture(&answer, "what dnf installed");
+    let list = captured(&dnf);
     let base = PackageSet::new(base_list::read(&list).unwrap());
     let names: Vec<_> = base.all().iter().map(|package| package.name).collect();
     // What obsoletes what is asked for came in its place.

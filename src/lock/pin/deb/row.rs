@@ -44,6 +44,7 @@ pub fn package(
         // Kibibytes (Debian policy 5.6.20); small packages may leave it out.
         installed_size: number("Installed-Size")
             .map_or(0, |kib| kib.saturating_mul(1024).min(i64::MAX as u64)),
+        by_digest: None,
         roles: roles.iter().copied().collect(),
         stanza: stanza(package.stanza.as_str()),
     })

@@ -5,9 +5,10 @@ pub mod row;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{PinError, Warning};
+use super::{PinError, RowError, Warning};
 use crate::base::Sha256;
 use crate::lock::LockedPackage;
+use crate::lock::given::{GivenPackage, SOURCE};
 use crate::plan::Plan;
 use crate::repo::BaseList;
 use crate::repo::rpm::index::VerifiedIndex;
@@ -21,6 +22,7 @@ pub(super) fn rows(
     plan: &Plan,
     bases: &[BaseList],
     indexes: &[VerifiedIndex],
+    given: &[GivenPackage],
 ) -> Result<(Vec<LockedPackage>, Vec<Warning>), PinError> {
     let runs_here = |one: &str| runs_on(plan.architecture.as_str(), one);
     let mut packages = Vec::new();
@@ -32,9 +34,22 @@ pub(super) fn rows(
         })?);
     }
     let hidden = hidden(plan, indexes)?;
+    let documents: Vec<_> = given
+        .iter()
+        .map(|one| format!("<metadata>{}</metadata>", one.element))
+        .collect();
     let (packages, left_out): (Vec<_>, Vec<_>) = packages
         .into_iter()
         .partition(|package| hidden.by(package).is_none());
+    let mut packages = packages;
+    for (one, document) in given.iter().zip(&documents) {
+        // Modules are of repositories: what was given for these hosts is meant.
+        let read = primary::read(document, indexes.len(), runs_here);
+        packages.extend(read.map_err(|source| PinError::Given {
+            file: one.file.name.clone(),
+            source,
+        })?);
+    }
     let mut listed = PackageSet::new(packages);
     for root in plan.packages.values().flatten() {
         let is_root = |package: &&Package<'_>| package.name == root;
@@ -51,6 +66,10 @@ pub(super) fn rows(
     for (file, digests) in indexes.iter().flat_map(|index| &index.file_owners) {
         owners.entry(file.clone()).or_default().extend(digests);
     }
+    for (file, digests) in &mut owners {
+        let owns = |one: &&GivenPackage| one.package.lacks([file.as_str()]).is_none();
+        digests.extend(given.iter().filter(owns).map(|one| one.file.sha256));
+    }
     listed.learn_files(&owners);
     let looked_up = owners.keys().cloned().collect();
     let mut files: BTreeMap<Sha256, BTreeSet<&str>> = BTreeMap::new();
@@ -64,10 +83,14 @@ pub(super) fn rows(
     let rows = closure.values().map(|(package, roles)| {
         let archive = package.archive.as_ref().expect("what is listed has a file");
         let files = files.get(&archive.sha256).unwrap_or(&none);
-        let source = &indexes[archive.repository].source;
-        row::package(package, files, source, roles)
+        let source = indexes.get(archive.repository);
+        let source = source.map_or(SOURCE, |index| &index.source);
+        let mut row = row::package(package, files, source, roles)?;
+        let is_it = |one: &&GivenPackage| source == SOURCE && one.file.sha256 == row.sha256;
+        row.by_digest = given.iter().find(is_it).and_then(|one| one.by_digest);
+        Ok(row)
     });
-    let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+    let mut rows = rows.collect::<Result<Vec<_>, RowError>>()?;
     rows.sort_by(|a, b| {
         let one = (&a.name, &a.version, &a.architecture);
         one.cmp(&(&b.name, &b.version, &b.architecture))
@@ -96,7 +119,7 @@ fn hidden(plan: &Plan, indexes: &[VerifiedIndex]) -> Result<Hidden, PinError> {
 
 /// Whether a host of that architecture runs what is made for `package`: itself,
 /// any, and on x86_64 what ran on its forerunners (rpm's `arch_compat`).
-fn runs_on(host: &str, package: &str) -> bool {
+pub fn runs_on(host: &str, package: &str) -> bool {
     let is_forerunner = ["i686", "i586", "i486", "i386"].contains(&package);
     package == host || package == "noarch" || (host == "x86_64" && is_forerunner)
 }

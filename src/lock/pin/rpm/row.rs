@@ -42,6 +42,7 @@ pub fn package(
             .ok_or_else(|| missing("size"))?,
         sha256: archive.sha256,
         installed_size: archive.installed_size.min(i64::MAX as u64),
+        by_digest: None,
         roles: roles.iter().copied().collect(),
         stanza: stanza::rewritten(archive.raw, &location, files).map_err(|_| missing("element"))?,
     })

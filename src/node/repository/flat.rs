@@ -1,18 +1,16 @@
-//! One repository for the node: the roles' packages side by side, each once,
-//! and one index over them (deb: a flat repository, sources.list(5)).
-//!
-//! An rpm host would have `repodata/` here in place of `Packages`.
+//! One repository for apt: the roles' packages side by side, each once, and
+//! one index over them (a flat repository, sources.list(5)).
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::bundles::RoleBundle;
-use super::durable::{self, Rights};
-use super::host::{Host, read_if_there};
-use super::stop::Stop;
 use crate::base::atomic::flush_file_system;
+use crate::node::bundles::RoleBundle;
+use crate::node::durable::{self, Rights};
+use crate::node::host::{Host, read_if_there};
+use crate::node::stop::Stop;
 
 /// The repository's folder.
 pub fn folder(host: &Host) -> PathBuf {
