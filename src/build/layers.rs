@@ -58,6 +58,14 @@ pub fn packages(
             tree.insert_bytes(bundle_path(&format!("packages/{}", file.path))?, file.bytes)?;
         }
     }
+    for key in lock
+        .keys
+        .iter()
+        .filter(|_| of(Family::Rpm).next().is_some())
+    {
+        let path = bundle_path(&format!("packages/keys/{}.asc", key.fingerprint))?;
+        tree.insert_bytes(path, key.certificate.as_bytes())?;
+    }
     for wheel in lock
         .wheels
         .iter()

@@ -8,6 +8,7 @@
 //! manifest.sig                        ECDSA P-256 over manifest.json, DER (always second)
 //! packages/Packages                   the repository's index for this role (deb family)
 //! packages/repodata/<file>            the same for yum and dnf (rpm family)
+//! packages/keys/<file>                who signs the packages, for yum and dnf (rpm family)
 //! packages/pool/<file>                the packages themselves
 //! packages/wheels/<file>              Python wheels, where a component runs on them
 //! packages/files/<name>               plain files, by their names in the spec

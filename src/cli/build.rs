@@ -11,7 +11,6 @@ use super::report::{Failure, Kind};
 use super::ui::{Ui, human_size};
 use super::{ClusterArguments, cluster, fetching, lock, moment, proving};
 use crate::build::{self, BuildError, Inputs, Made, MadeFile};
-use crate::bundle::manifest::Family;
 use crate::identity::folder::FolderError;
 use crate::identity::random::Kernel;
 use crate::identity::{Identities, IdentityError};
@@ -68,9 +67,6 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
         plan.profile.title,
         plan.architecture
     ));
-    if plan.profile.family == Family::Rpm {
-        ui.warn("pgbundle-node drives apt and dpkg alone: these bundles are signed yum repositories with rendered files, and no host can install them by itself yet");
-    }
     let date = moment::fixed()?;
     let target = target(&arguments.out, &plan);
     is_writable(&target)?;

@@ -17,8 +17,8 @@ use crate::base::atomic::write_file;
 use crate::library::Library;
 use crate::lock::cover::Gap;
 use crate::lock::given::GivenPackage;
-use crate::lock::indexes::Upstream;
-use crate::lock::{Lock, pin, text};
+use crate::lock::indexes::{self, Upstream};
+use crate::lock::{Lock, keys, pin, text};
 use crate::plan::Plan;
 use crate::repo::base::BaseList;
 use crate::repo::index::{IndexError, Indexes};
@@ -143,13 +143,17 @@ impl<'a> Locking<'a> {
             file_sizes: self.plain_files(&client)?,
             given: vendor::packages(self, &client)?,
         };
-        let (lock, warnings) = self.solved(&upstream, &mut indexes, &local)?;
+        let (mut lock, warnings) = self.solved(&upstream, &mut indexes, &local)?;
         for warning in warnings {
             self.ui.warn(warning.to_string());
         }
         self.warn_of_older(&lock);
         signed_packages::check(self, &client, &lock)?;
         vendor::say(self, &lock);
+        let profile = &self.plan.profile;
+        let keyring = indexes::keyring(profile, self.mirrors.keys.clone());
+        lock.keys = keys::of(&lock, profile, &keyring)
+            .map_err(|error| Failure::world(error.to_string()))?;
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;

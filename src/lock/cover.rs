@@ -97,6 +97,7 @@ impl Lock {
             self.architecture.as_str(),
         );
         gaps.extend(differences(&asked(plan, bases), &self.asked));
+        gaps.extend(super::keys::gaps(self, &plan.profile));
         if gaps.is_empty() {
             Ok(LockedPlan { plan, lock: self })
         } else {

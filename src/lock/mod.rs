@@ -12,6 +12,7 @@
 pub mod cover;
 pub mod given;
 pub mod indexes;
+pub mod keys;
 pub mod packages;
 pub mod pin;
 pub mod prove;
@@ -45,6 +46,9 @@ pub struct Lock {
     /// The signed indexes that were read.
     #[serde(default, rename = "index", skip_serializing_if = "Vec::is_empty")]
     pub indexes: Vec<LockedIndex>,
+    /// Who signs the packages of the rpm family, sorted by fingerprint.
+    #[serde(default, rename = "key", skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<LockedKey>,
     /// The closure, sorted by family, name and version.
     #[serde(default, rename = "package", skip_serializing_if = "Vec::is_empty")]
     pub packages: Vec<LockedPackage>,
@@ -71,6 +75,16 @@ pub struct LockedIndex {
     /// Fingerprint of the primary key whose signature was accepted; none for what a signed index lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+}
+
+/// A certificate that hosts check packages by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedKey {
+    /// Fingerprint of its primary key, as the profile pins it.
+    pub fingerprint: String,
+    /// The certificate in armor.
+    pub certificate: String,
 }
 
 /// A package of the closure.

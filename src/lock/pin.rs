@@ -135,6 +135,8 @@ pub enum Warning {
 
 /// Locks a plan: pure, and the same for the same arguments.
 ///
+/// The certificates of rpm packages' signers are not in it yet: [`super::keys::of`].
+///
 /// `file_sizes` holds the size of each plain file of the spec, by its name;
 /// `given` are the packages that the operator was given.
 pub fn make(
@@ -163,6 +165,7 @@ pub fn make(
         request: digest(&asked),
         asked,
         indexes: proofs.iter().flat_map(index_rows).collect(),
+        keys: Vec::new(),
         packages: row::distinct(packages)?,
         wheels: wheels(plan),
         files: file_rows(plan, file_sizes)?,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::given::SOURCE;
 use super::request::{digest, given_sentence, is_of_a_wheel, wheel_sentence};
-use super::{Lock, LockedFile, LockedIndex, LockedPackage, LockedWheel};
+use super::{Lock, LockedFile, LockedIndex, LockedKey, LockedPackage, LockedWheel, keys};
 use crate::base::Role;
 use crate::bundle::manifest::Family;
 use crate::document::Fault;
@@ -41,6 +41,9 @@ pub enum LockTextError {
         /// The stanza's field.
         field: &'static str,
     },
+    /// A certificate is not the one that its row names.
+    #[error("the key `{0}` has another's certificate, or none")]
+    Key(String),
     /// The wheels are not those that were asked for.
     #[error("the Python wheels are not those that `asked` names, or not in that order")]
     Wheels,
@@ -62,6 +65,7 @@ impl LockTextError {
             Self::Order { at, .. } => last(&basic(at)),
             Self::Stanza { name, .. } => first(&format!("name = {}", basic(name))),
             Self::Given(name) => first(&format!("name = {}", basic(name))),
+            Self::Key(fingerprint) => first(&format!("fingerprint = {}", basic(fingerprint))),
             Self::Wheels => first("[[wheel]]"),
             Self::Request => first("request = "),
         };
@@ -87,6 +91,15 @@ pub fn read(text: &str) -> Result<Lock, LockTextError> {
         return Err(LockTextError::Request);
     }
     unique(&lock.indexes)?;
+    sorted(
+        "keys",
+        &lock.keys,
+        |row| row.fingerprint.clone(),
+        |row| &row.fingerprint,
+    )?;
+    if let Some(row) = lock.keys.iter().find(|row| !keys::is_whole(row)) {
+        return Err(LockTextError::Key(row.fingerprint.clone()));
+    }
     let order = |row: &LockedPackage| {
         let (name, version) = (row.name.clone(), row.version.clone());
         (row.family, name, version, row.architecture.clone())
@@ -223,6 +236,7 @@ pub fn write(lock: &Lock) -> String {
     out.text("request", &lock.request.to_string());
     out.list("asked", lock.asked.iter());
     lock.indexes.iter().for_each(|row| out.index(row));
+    lock.keys.iter().for_each(|row| out.key(row));
     lock.packages.iter().for_each(|row| out.package(row));
     lock.wheels.iter().for_each(|row| out.wheel(row));
     lock.files.iter().for_each(|row| out.file(row));
@@ -269,6 +283,12 @@ impl Text {
         if let Some(key) = &row.key {
             self.text("key", key);
         }
+    }
+
+    fn key(&mut self, row: &LockedKey) {
+        self.table("key");
+        self.text("fingerprint", &row.fingerprint);
+        self.line("certificate", &literal(&row.certificate));
     }
 
     fn package(&mut self, row: &LockedPackage) {

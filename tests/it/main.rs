@@ -28,6 +28,7 @@ mod profiles;
 mod render;
 mod reproducible;
 mod rpm_build;
+mod rpm_host;
 mod rpm_lock;
 mod rpm_prove;
 #[path = "../../src/repo/rpm/publishing.rs"]

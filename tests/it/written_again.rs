@@ -144,6 +144,7 @@ fn any_lock() -> impl Strategy<Value = Lock> {
                 request: digest(&asked),
                 asked,
                 indexes,
+                keys: Vec::new(),
                 packages,
                 wheels,
                 files,

@@ -28,7 +28,8 @@ persistdir=/var/lib/pgbundle/yum/persist
 metadata_expire=0
 keepcache=0
 gpgcheck=1
-# what is asked for or fails, and nothing besides
+# what is asked for in the bundles' version, or it fails; and nothing besides
+best=1
 install_weak_deps=0
 clean_requirements_on_remove=0
 installonly_limit=0

@@ -37,6 +37,8 @@ pub struct Package<'a> {
     pub provides: Vec<(&'a str, u32, &'a str)>,
     /// Its files: paths of two parts at least, and what is in them.
     pub files: Vec<(&'a str, &'a str)>,
+    /// The module that it was built for, where there is one.
+    pub module: Option<&'a str>,
     /// Whether the header has the payload's digest, as from rpm 4.14 on.
     pub payload_digest: bool,
 }
@@ -178,6 +180,7 @@ impl<'a> Package<'a> {
             requires: Vec::new(),
             provides: Vec::new(),
             files: Vec::new(),
+            module: None,
             payload_digest: true,
         }
     }
@@ -275,6 +278,7 @@ impl<'a> Package<'a> {
         values.extend(relations([1047, 1112, 1113], &provides));
         values.extend(relations([1049, 1048, 1050], &requires));
         values.extend(self.file_values());
+        values.extend(self.module.map(|module| (5096, text(module))));
         if self.payload_digest {
             let digest = hex::encode(Sha256::digest(payload));
             values.push((5092, Value::Texts(vec![digest])));
@@ -298,13 +302,16 @@ impl<'a> Package<'a> {
             let place = folders.iter().position(|one| *one == folder);
             columns.folder.push(place.expect("it was put there") as u32);
             columns.names.push(name.to_owned());
+            columns.flags.push(match folder.starts_with("/etc/") {
+                true => CONFIGURATION,
+                false => 0,
+            });
             columns.sizes.push(content.len() as u32);
             columns.digests.push(hex::encode(Sha256::digest(content)));
             columns.inodes.push(inode);
         }
         let count = self.files.len();
         let same = |text: &str| Value::Texts(vec![text.to_owned(); count]);
-        let zeros = || Value::Numbers(vec![0; count]);
         vec![
             (1028, Value::Numbers(columns.sizes)),
             (1030, Value::Shorts(vec![0o100644; count])),
@@ -312,7 +319,7 @@ impl<'a> Package<'a> {
             (1034, Value::Numbers(vec![1_700_000_000; count])),
             (1035, Value::Texts(columns.digests)),
             (1036, same("")),
-            (1037, zeros()),
+            (1037, Value::Numbers(columns.flags)),
             (1039, same("root")),
             (1040, same("root")),
             (1045, Value::Numbers(vec![u32::MAX; count])),
@@ -364,11 +371,15 @@ impl<'a> Package<'a> {
     }
 }
 
+/// `%config(noreplace)` (`rpmfileAttrs`).
+const CONFIGURATION: u32 = 1 | 16;
+
 #[derive(Default)]
 struct Files {
     folder: Vec<u32>,
     names: Vec<String>,
     sizes: Vec<u32>,
+    flags: Vec<u32>,
     digests: Vec<String>,
     inodes: Vec<u32>,
 }

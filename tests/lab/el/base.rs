@@ -1,7 +1,7 @@
 //! What an el-shaped host starts from: a disk whose userland rpm installed.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::debian::Debian;
@@ -92,6 +92,10 @@ fn lay_out(root: &Path) -> Result<(), Failure> {
         ("etc/yum.conf", "dnf/dnf.conf"),
     ] {
         symlink(to, root.join(link))?;
+    }
+    // Debian's own group reads them, here nobody but root does.
+    for file in ["etc/shadow", "etc/gshadow"] {
+        chown(root.join(file), Some(0), Some(0))?;
     }
     // CentOS's `postgres` has the number of Debian's `tape`.
     for file in ["etc/group", "etc/gshadow"] {

@@ -45,8 +45,14 @@ pub fn bring(folder: &Path) -> Result<Debian, Failure> {
         archives: folder.join("archives"),
     };
     if let Some(kept) = std::env::var_os("DEV_KEPT") {
-        run(command("cp").arg("-a").arg(Path::new(&kept).join("pristine")).arg(&debian.root))?;
-        run(command("cp").arg("-a").arg(Path::new(&kept).join("archives")).arg(&debian.archives))?;
+        run(command("cp")
+            .arg("-a")
+            .arg(Path::new(&kept).join("pristine"))
+            .arg(&debian.root))?;
+        run(command("cp")
+            .arg("-a")
+            .arg(Path::new(&kept).join("archives"))
+            .arg(&debian.archives))?;
         return Ok(debian);
     }
     fs::create_dir_all(debian.archives.join("partial"))?;

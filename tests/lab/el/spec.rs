@@ -49,7 +49,10 @@ pub fn rpmbuild(
     let fixed = [
         ("_topdir", topdir.as_str()),
         ("_rpmdir", &into),
-        ("_rpmfilename", "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm"),
+        (
+            "_rpmfilename",
+            "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
+        ),
         ("_fileattrsdir", &attributes),
         ("_binary_payload", "w1.gzdio"),
         ("_build_id_links", "none"),

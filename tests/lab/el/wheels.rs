@@ -14,7 +14,11 @@ const WANTED: [&str; 3] = ["patroni[etcd3]>=3.3,<4", "psycopg2-binary", "pip==23
 /// Brings them into `folder` with the pip of Debian's Python, which the hosts have, too.
 pub fn bring(folder: &Path) -> Result<(), Failure> {
     if let Some(kept) = std::env::var_os("DEV_KEPT") {
-        return run(crate::command::command("cp").arg("-a").arg(Path::new(&kept).join("wheels")).arg(folder)).map(drop);
+        return run(crate::command::command("cp")
+            .arg("-a")
+            .arg(Path::new(&kept).join("wheels"))
+            .arg(folder))
+        .map(drop);
     }
     // In the caller's environment, which may name an index, a proxy or certificates.
     let mut pip = Command::new("/usr/bin/python3");
