@@ -136,6 +136,10 @@ impl Debian {
                 .args([archive.as_path(), into]))?;
             packages.push(package);
         }
+        // On a host they would find /lib below /usr.
+        let (lib, usr) = (into.join("lib"), into.join("usr"));
+        run(command("cp").arg("--archive").args([&lib, &usr]))?;
+        fs::remove_dir_all(lib)?;
         packages.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(packages)
     }
