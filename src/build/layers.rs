@@ -6,7 +6,7 @@ use super::BuildError;
 use crate::base::{BundlePath, NodeName, NodePath, Role, Sha256};
 use crate::bundle::assignment::Assignment;
 use crate::bundle::manifest::{Family, Layer, ManifestFile, PackageEntry};
-use crate::bundle::{plain_file, seal, wheel_path};
+use crate::bundle::{BY_DIGEST, KEYS, REPOSITORY, plain_file, seal, wheel_path};
 use crate::lock::{Lock, LockedPackage};
 use crate::repo::rpm::repodata;
 use crate::store::Blob;
@@ -21,10 +21,6 @@ pub struct NodeFiles {
     /// The files it names, by path on the node.
     pub files: BTreeMap<NodePath, Vec<u8>>,
 }
-
-/// Where a bundle's packages and its index lie.
-const POOL: &str = "packages/pool";
-const INDEX: &str = "packages/Packages";
 
 /// The packages layer: the pool, its index, and plain files. Nothing in it
 /// comes from the cluster.
@@ -42,7 +38,8 @@ pub fn packages(
     for package in &carried {
         let name = file_name(&package.path);
         let content = stored(blobs, package.sha256, package.size);
-        tree.insert(bundle_path(&format!("{POOL}/{name}"))?, plain(content))?;
+        let path = format!("{}/pool/{name}", repository(package));
+        tree.insert(bundle_path(&path)?, plain(content))?;
     }
     let of = |family| {
         carried
@@ -50,20 +47,24 @@ pub fn packages(
             .filter(move |package| package.family == family)
     };
     if of(Family::Deb).next().is_some() {
-        tree.insert_bytes(bundle_path(INDEX)?, deb_index(&carried))?;
+        tree.insert_bytes(
+            bundle_path(&format!("{REPOSITORY}/Packages"))?,
+            deb_index(&carried),
+        )?;
     }
-    if of(Family::Rpm).next().is_some() {
-        let elements = of(Family::Rpm).map(|package| package.stanza.as_str());
+    for root in [REPOSITORY, BY_DIGEST] {
+        let rows = of(Family::Rpm).filter(|package| repository(package) == root);
+        let elements: Vec<_> = rows.map(|package| package.stanza.as_str()).collect();
+        if elements.is_empty() {
+            continue;
+        }
         for file in repodata::write(elements, lock.date)? {
-            tree.insert_bytes(bundle_path(&format!("packages/{}", file.path))?, file.bytes)?;
+            tree.insert_bytes(bundle_path(&format!("{root}/{}", file.path))?, file.bytes)?;
         }
     }
-    for key in lock
-        .keys
-        .iter()
-        .filter(|_| of(Family::Rpm).next().is_some())
-    {
-        let path = bundle_path(&format!("packages/keys/{}.asc", key.fingerprint))?;
+    let is_rpm = of(Family::Rpm).next().is_some();
+    for key in lock.keys.iter().filter(|_| is_rpm) {
+        let path = bundle_path(&format!("{KEYS}/{}.asc", key.fingerprint))?;
         tree.insert_bytes(path, key.certificate.as_bytes())?;
     }
     for wheel in lock
@@ -81,6 +82,14 @@ pub fn packages(
         tree.insert(path, plain(content))?;
     }
     Ok(tree)
+}
+
+/// In which of the bundle's repositories a package lies.
+fn repository(package: &LockedPackage) -> &'static str {
+    match package.by_digest {
+        Some(_) => BY_DIGEST,
+        None => REPOSITORY,
+    }
 }
 
 /// A flat repository's index (deb822, Debian's RepositoryFormat wiki page).

@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::environment::PythonEnvironment;
 use crate::base::{BundlePath, NodeName, NodePath, Role, SchemaVersion, Sha256};
 
 /// One role on one node.
@@ -25,6 +26,9 @@ pub struct Assignment {
     pub guarded_units: Vec<String>,
     /// Units masked for good: starters of the package that this cluster replaces.
     pub masked_units: Vec<String>,
+    /// The Python environment that it runs on, where no package has what it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub python: Option<PythonEnvironment>,
     /// Folders, made in this order after the packages (their users exist then).
     pub directories: Vec<Directory>,
     /// Files installed byte for byte.
@@ -227,6 +231,24 @@ impl Service {
     }
 }
 
+/// A service that sets the clock; each has its own way of telling whether it
+/// heard a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeKeeper {
+    /// systemd-timesyncd.
+    #[default]
+    Timesyncd,
+    /// chrony.
+    Chrony,
+}
+
+impl TimeKeeper {
+    fn is_timesyncd(&self) -> bool {
+        *self == Self::Timesyncd
+    }
+}
+
 /// A question that a service answers when it serves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind")]
@@ -254,6 +276,9 @@ pub enum Health {
         waits_for: String,
         /// The time servers, for messages.
         servers: Vec<String>,
+        /// The service that keeps the time.
+        #[serde(default, skip_serializing_if = "TimeKeeper::is_timesyncd")]
+        keeper: TimeKeeper,
     },
     /// The unit is active; there is nothing to ask it.
     UnitActive {

@@ -10,6 +10,7 @@
 //! packages/repodata/<file>            the same for yum and dnf (rpm family)
 //! packages/keys/<file>                who signs the packages, for yum and dnf (rpm family)
 //! packages/pool/<file>                the packages themselves
+//! packages/by-digest/{repodata,pool}/ a second repository of packages that no key stands for (rpm family)
 //! packages/wheels/<file>              Python wheels, where a component runs on them
 //! packages/files/<name>               plain files, by their names in the spec
 //! cluster/ca.pem                      the set of CAs that nodes trust
@@ -23,6 +24,7 @@
 pub mod assignment;
 #[cfg(feature = "workstation")]
 pub mod difference;
+pub mod environment;
 pub mod manifest;
 #[cfg(feature = "workstation")]
 pub mod sbom;
@@ -35,6 +37,14 @@ pub mod verify;
 use crate::base::BundlePath;
 use crate::base::path::NotAPath;
 
+/// The repository of the packages that upstream signs, or whose index it does.
+pub const REPOSITORY: &str = "packages";
+/// The repository of packages that an operator was given, and that nothing but
+/// their digest stands for.
+pub const BY_DIGEST: &str = "packages/by-digest";
+/// The certificates of who signs packages.
+pub const KEYS: &str = "packages/keys";
+
 /// Where a plain file of that name lies in a bundle.
 pub fn plain_file(name: &str) -> Result<BundlePath, NotAPath> {
     format!("packages/files/{name}").parse()
@@ -43,5 +53,5 @@ pub fn plain_file(name: &str) -> Result<BundlePath, NotAPath> {
 /// Where a Python wheel lies in a bundle.
 #[cfg(feature = "workstation")]
 pub fn wheel_path(name: &crate::wheel::WheelName) -> Result<BundlePath, NotAPath> {
-    format!("packages/wheels/{name}").parse()
+    format!("{}/{name}", environment::WHEELS).parse()
 }

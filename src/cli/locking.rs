@@ -149,11 +149,11 @@ impl<'a> Locking<'a> {
         }
         self.warn_of_older(&lock);
         signed_packages::check(self, &client, &lock)?;
-        vendor::say(self, &lock);
         let profile = &self.plan.profile;
         let keyring = indexes::keyring(profile, self.mirrors.keys.clone());
         lock.keys = keys::of(&lock, profile, &keyring)
             .map_err(|error| Failure::world(error.to_string()))?;
+        vendor::say(self, &lock);
         let path = self.path();
         write_file(&path, 0o644, text::write(&lock).as_bytes())
             .map_err(|error| Failure::world(error.to_string()))?;

@@ -16,6 +16,7 @@ use crate::lock::given::{self, GivenPackage, Judging, NotForHosts, SOURCE};
 use crate::lock::{Lock, indexes, request};
 use crate::plan::GivenFile;
 use crate::profile::{NoPackaging, Profile};
+use crate::repo::rpm::signature::PackageSignatureError;
 use crate::spec::Spec;
 use crate::store::http::{Client, HttpError};
 use crate::store::place::Place;
@@ -119,7 +120,7 @@ pub fn missing(
             expected(profile, major)
         );
         return Failure::input(message).hint(format!(
-            "put it into {}/ and write into {cluster}: [[vendor]] path = \"vendor/\" (in two lines)",
+            "put it into {}/ and write into {cluster}:\n[[vendor]]\npath = \"vendor/\"",
             beside.display()
         ));
     };
@@ -141,10 +142,7 @@ pub fn missing(
 
 fn expected(profile: &Profile, major: u32) -> String {
     let patterns = profile.expected_files(major);
-    patterns
-        .iter()
-        .map(|pattern| format!("\n  expected: {pattern}"))
-        .collect()
+    format!("\n  expected: {}", patterns.join("\n        or: "))
 }
 
 /// The RPMs that lie there, and for which release of Enterprise Linux each is.
@@ -236,6 +234,9 @@ fn refused(path: &Path, why: &NotForHosts) -> Failure {
         NotForHosts::Named { .. } => "give the file the name of its package, with `.rpm` behind it",
         NotForHosts::OtherRelease { .. } | NotForHosts::Architecture { .. } => {
             "ask the vendor for the file that is made for these hosts"
+        }
+        NotForHosts::Signature(PackageSignatureError::Damaged) => {
+            "copy it again from where you were given it"
         }
         NotForHosts::Signature(_) => {
             "it is not as its packager signed it: copy it again from where you were given it"

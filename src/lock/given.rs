@@ -144,6 +144,7 @@ fn signer(
     payload: impl Read + Send + Sync,
 ) -> Result<Option<ByDigest>, PackageSignatureError> {
     if !signature::is_signed(package) {
+        signature::verify_digests(package, payload)?;
         return Ok(Some(ByDigest::Unsigned));
     }
     let sources = &judging.profile.sources;
@@ -162,6 +163,7 @@ fn signer(
         legacy: &legacy,
     };
     if !signature::claims_to_be_of(package, &certs) {
+        signature::verify_digests(package, payload)?;
         return Ok(Some(ByDigest::UnknownSigner));
     }
     signature::verify(package, payload, trust, judging.at)?;

@@ -16,6 +16,7 @@ use sequoia_openpgp::serialize::Marshal;
 use sequoia_openpgp::{Cert, Packet};
 
 use super::cover::Gap;
+use super::given::SOURCE;
 use super::{Lock, LockedKey};
 use crate::base::Epoch;
 use crate::profile::{Profile, Repository, Source};
@@ -69,14 +70,14 @@ pub fn is_whole(row: &LockedKey) -> bool {
 
 /// Sources of rpm packages that are locked and signed.
 fn signing<'a>(lock: &'a Lock, profile: &'a Profile) -> impl Iterator<Item = &'a Source> {
-    let used: BTreeSet<_> = lock
-        .packages
-        .iter()
-        .map(|row| row.source.as_str())
-        .collect();
+    let rows = lock.packages.iter();
+    let signed = rows.filter(|row| row.by_digest.is_none());
+    let used: BTreeSet<_> = signed.map(|row| row.source.as_str()).collect();
     profile.sources.iter().filter(move |source| {
         let is_rpm = matches!(source.kind, Repository::RpmMd(_));
-        is_rpm && !source.keys.is_empty() && used.contains(source.id.as_str())
+        // What an operator was given may be signed by any of them.
+        let is_used = used.contains(source.id.as_str()) || used.contains(SOURCE);
+        is_rpm && !source.keys.is_empty() && is_used
     })
 }
 

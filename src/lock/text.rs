@@ -64,8 +64,8 @@ impl LockTextError {
             Self::Toml(error) => error.span(),
             Self::Order { at, .. } => last(&basic(at)),
             Self::Stanza { name, .. } => first(&format!("name = {}", basic(name))),
-            Self::Given(name) => first(&format!("name = {}", basic(name))),
             Self::Key(fingerprint) => first(&format!("fingerprint = {}", basic(fingerprint))),
+            Self::Given(name) => first(&format!("name = {}", basic(name))),
             Self::Wheels => first("[[wheel]]"),
             Self::Request => first("request = "),
         };

@@ -50,6 +50,7 @@ use super::narrator::{Narrator, Wait};
 use super::services::keeps_time;
 use super::stop::Stop;
 use crate::base::Epoch;
+use crate::bundle::assignment::Health;
 use crate::seed::identity::Identity;
 use judgement::{Doubt, Signs, judge};
 use peers::PeerClock;
@@ -72,13 +73,17 @@ impl Signs for Here<'_> {
     }
 
     fn heard(&self) -> Result<Option<bool>, Stop> {
-        let Some(service) = all_services(self.bundles).find(|service| keeps_time(service)) else {
+        let keeper = all_services(self.bundles).find_map(|service| match service.health {
+            Health::ClockInStep { keeper, .. } => Some((keeper, &service.unit)),
+            _ => None,
+        });
+        let Some((keeper, unit)) = keeper else {
             return Ok(None);
         };
-        if heard::has_heard(self.host) {
+        if heard::has_heard(self.host, keeper)? {
             return Ok(Some(true));
         }
-        let is_skipped = heard::is_skipped(self.host, &service.unit)?;
+        let is_skipped = heard::is_skipped(self.host, unit)?;
         Ok((!is_skipped).then_some(false))
     }
 

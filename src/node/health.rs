@@ -137,9 +137,17 @@ fn silence<'s>(
             let of = format!("{} at {address}", service.name);
             (waits_for, of, accepts(address))
         }
-        Health::ClockInStep { waits_for, servers } => {
+        Health::ClockInStep {
+            waits_for,
+            servers,
+            keeper,
+        } => {
             let of = format!("{} with {}", service.unit, servers.join(", "));
-            (waits_for, of, heard::is_in_step(host, &service.unit)?)
+            (
+                waits_for,
+                of,
+                heard::is_in_step(host, *keeper, &service.unit)?,
+            )
         }
         Health::UnitActive { waits_for } => {
             let state = systemctl::active_state(host, &service.unit)?;

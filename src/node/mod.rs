@@ -56,6 +56,7 @@ pub mod place;
 mod postmaster;
 pub mod preflight;
 pub mod records;
+pub mod python;
 pub mod reminder;
 pub mod repository;
 pub mod services;

@@ -13,6 +13,7 @@ use super::marker::{self, Held, Marker};
 use super::package_steps::{MENDING, PACKAGES};
 use super::packages::PackageManager;
 use super::preflight;
+use super::python::PYTHON;
 use super::repository;
 use super::services;
 use super::step::{Check, Context, Scope, Step};
@@ -22,9 +23,9 @@ use super::twin;
 use super::units;
 
 /// Every step.
-pub fn all() -> [Step; 9] {
+pub fn all() -> [Step; 10] {
     [
-        IDENTITY, BUNDLES, MENDING, PREFLIGHT, PACKAGES, FILES, MARKERS, SERVICES, HEALTH,
+        IDENTITY, BUNDLES, MENDING, PREFLIGHT, PACKAGES, PYTHON, FILES, MARKERS, SERVICES, HEALTH,
     ]
 }
 

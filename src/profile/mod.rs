@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::Date;
 
-use crate::base::Architecture;
+use crate::base::{Architecture, NodePath};
 use crate::bundle::manifest::{Family, OsRelease};
 use crate::wheel::{Interpreter, Wheel, WheelName};
 use source::MAJOR;
@@ -125,6 +125,11 @@ pub struct Python {
     pub component: String,
     /// The hosts' Python.
     pub interpreter: Interpreter,
+    /// Where a host has it (`/usr/bin/python3.6`).
+    pub program: NodePath,
+    /// The environment that is made with it, by the name that scripts know
+    /// (`/opt/pgbundle/patroni`).
+    pub environment: NodePath,
     /// The wheel of pip, which installs the others on a host; one of `wheels`.
     pub pip: WheelName,
     /// The set, sorted by project.

@@ -1,7 +1,7 @@
 //! A profile's `[python]`: the wheels that a component runs on, each pinned.
 
 use super::Python;
-use crate::base::Sha256;
+use crate::base::{NodePath, Sha256};
 use crate::document::{FromText, Section};
 use crate::wheel::{Interpreter, Sdist, Wheel, WheelName};
 
@@ -39,6 +39,8 @@ pub(super) fn read(root: &Section<'_, '_>, parent: Option<&Python>) -> Option<Py
     let version = section.required::<Minor<3>>("version");
     let glibc = section.required::<Minor<2>>("glibc");
     let machine = section.required::<String>("machine");
+    let program = section.required::<NodePath>("program");
+    let environment = section.required::<NodePath>("environment");
     let pip = section.required::<WheelName>("pip");
     let wheels = sorted(section.tables("wheel"));
     let tools = sorted(section.tables("tool"));
@@ -78,6 +80,8 @@ pub(super) fn read(root: &Section<'_, '_>, parent: Option<&Python>) -> Option<Py
     Some(Python {
         component: component?.into_inner(),
         interpreter,
+        program: program?.into_inner(),
+        environment: environment?.into_inner(),
         pip: pip.into_inner(),
         wheels,
         tools,

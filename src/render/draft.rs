@@ -25,6 +25,7 @@ impl Draft {
             packages: Vec::new(),
             guarded_units: Vec::new(),
             masked_units: Vec::new(),
+            python: None,
             directories: Vec::new(),
             files: Vec::new(),
             facts: Vec::new(),

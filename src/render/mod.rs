@@ -35,7 +35,7 @@ mod quiet;
 mod secrets;
 mod site;
 mod templates;
-mod timesyncd;
+mod time_service;
 
 pub use secrets::{
     EtcdSecrets, KeyPair, NodeSecretsInput, PostgresSecrets, ProxySecrets, secret_files,
@@ -142,7 +142,7 @@ pub fn assignment(
     quiet::render(&site, &mut draft)?;
     names::render(&site, &mut draft)?;
     clock::render(&site, &mut draft)?;
-    timesyncd::render(&site, &mut draft)?;
+    time_service::render(&site, &mut draft)?;
     match role {
         Role::Etcd => etcd::render(&site, &mut draft)?,
         Role::Postgres => {

@@ -10,6 +10,7 @@ use super::site::{Site, socket, url};
 use super::{RenderError, dialect, places, postgres};
 use crate::base::Role;
 use crate::bundle::assignment::{Health, Service, Uptake};
+use crate::bundle::environment::PythonEnvironment;
 use crate::plan::Plan;
 use crate::spec::Synchronous;
 
@@ -149,11 +150,17 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         context! { user => component.user.as_str(), configuration => configuration.as_str() },
     )?;
     draft.file(&site.path("patronictl_profile")?, &[], profile)?;
+    let environment = environment(site);
+    let python = match &environment {
+        Some(environment) => environment.python(),
+        None => site.path("python")?,
+    };
+    draft.assignment.python = environment;
     let program = site.fill(
         "postgres/patroni.py.j2",
         context! {
             patroni => site.dialect::<dialect::Patroni>(SERVICE)?,
-            python => site.path("python")?,
+            python,
             etcd => site
                 .addresses(Role::Etcd)
                 .map(|address| url(address, site.ports().etcd_client))
@@ -182,6 +189,17 @@ pub fn render(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         },
     });
     Ok(())
+}
+
+/// The environment that Patroni runs on, where no package has it.
+fn environment(site: &Site<'_>) -> Option<PythonEnvironment> {
+    let python = site.plan.profile.python.as_ref()?;
+    (python.component == SERVICE).then(|| PythonEnvironment {
+        path: python.environment.clone(),
+        interpreter: python.program.clone(),
+        pip: python.pip.to_string(),
+        services: vec![SERVICE.to_owned()],
+    })
 }
 
 fn unit(site: &Site<'_>, user: &str, configuration: &str) -> Result<String, RenderError> {

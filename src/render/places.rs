@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, access};
 use super::site::Site;
-use super::{RenderError, keepalived, timesyncd};
+use super::{RenderError, keepalived, time_service};
 use crate::base::NodePath;
 use crate::bundle::start::TlsFiles;
 
@@ -42,7 +42,7 @@ pub fn trust(site: &Site<'_>, draft: &mut Draft) -> Result<(), RenderError> {
         .services
         .iter()
         .map(|service| service.name.clone())
-        .filter(|name| ![keepalived::SERVICE, timesyncd::SERVICE].contains(&name.as_str()))
+        .filter(|name| ![keepalived::SERVICE, time_service::SERVICE].contains(&name.as_str()))
         .collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     draft.file(CA, &names, site.cluster.ca.to_owned())

@@ -14,6 +14,7 @@ macro_rules! templates {
 
 /// Every template, by its path below `bundles/`.
 const TEMPLATES: &[(&str, &str)] = templates![
+    "common/chrony.conf.j2",
     "common/clock.service.j2",
     "common/needrestart.conf.j2",
     "common/service.conf.j2",

@@ -108,8 +108,8 @@ fn pgbouncer(table: &Table, text: &str) -> Vec<String> {
 }
 
 /// What of the golden tree in `folder` is not understood by the programs of `profile`.
-fn unknown_in(folder: &str, profile: &str) -> Vec<String> {
-    let tables = tables(&built_in(profile));
+fn unknown_in(folder: &str, profile: &Profile) -> Vec<String> {
+    let tables = tables(profile);
     let (mut unknown, mut judged) = (Vec::new(), 0);
     for file in files_below(&source(folder)) {
         let path = file.to_str().unwrap();
@@ -135,15 +135,15 @@ fn unknown_in(folder: &str, profile: &str) -> Vec<String> {
 
 #[test]
 fn every_program_knows_all_that_is_rendered_for_it() {
-    for (profile, folder) in GOLDEN {
-        let unknown = unknown_in(folder, profile);
-        assert!(unknown.is_empty(), "{profile}: {unknown:#?}");
+    for golden in GOLDEN {
+        let unknown = unknown_in(golden.folder, &golden.profile());
+        assert!(unknown.is_empty(), "{}: {unknown:#?}", golden.folder);
     }
 }
 
 #[test]
 fn what_debian_12_is_given_centos_7_would_not_understand() {
-    let unknown = unknown_in("tests/golden/three-node", "centos7").join("\n");
+    let unknown = unknown_in("tests/golden/three-node", &built_in("centos7")).join("\n");
     for newer in [
         "etcd.service: exec-prefix +",
         "etcd.service: timeout infinity",

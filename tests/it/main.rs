@@ -25,6 +25,7 @@ mod oracles;
 mod parsers;
 mod plain_files;
 mod profiles;
+mod python;
 mod render;
 mod reproducible;
 mod rpm_build;

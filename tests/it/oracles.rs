@@ -37,8 +37,8 @@ fn accepted(output: &Output) {
 /// A file of the first node in the tree of every profile: what an old dialect
 /// says the programs of this machine, which are later, must take, too.
 fn golden(path: &str) -> [String; GOLDEN.len()] {
-    GOLDEN.map(|(_, folder)| {
-        let path = source(folder).join("db-1").join(path);
+    GOLDEN.map(|golden| {
+        let path = source(golden.folder).join("db-1").join(path);
         std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     })
 }

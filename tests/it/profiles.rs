@@ -57,7 +57,11 @@ fn variants_of_a_system_differ_in_their_sources_alone() {
 #[test]
 fn postgres_of_a_vendor_is_found_where_its_packaging_installs_it() {
     let spec = read_source("clusters/three-node.toml").replace("major = 15", "major = 13");
-    let given = |file| built_in("centos7-vmware").given(13, [file]).unwrap();
+    let pgbouncer = "vmware-postgres13-pgbouncer-1.16.1-1.el7.x86_64.rpm";
+    let given = |file| {
+        let profile = built_in("centos7-vmware");
+        profile.given(13, [file, pgbouncer]).unwrap()
+    };
     let old = plan_on(&spec, given("vmware-postgres-13.3-0.el7.x86_64.rpm"));
     let new = plan_on(&spec, given("vmware-postgres13-13.4-1.el7.x86_64.rpm"));
     for (plan, bin, pgbouncer) in [
@@ -106,7 +110,7 @@ fn profiles_say_what_stands_still_what_is_absent_and_what_the_operator_brings() 
         "  nothing changes since 2024-08-08 in pgdg, pgdg-common\n",
         "  note: PGDG never built PostgreSQL 16 or later for EL 7; EL 7 is frozen at 13, 14 and 15\n",
         "  note: Nothing is proven on CentOS 7 itself: ",
-        "  from a file of yours: vmware-postgres14-14.*.el7.x86_64.rpm\n",
+        "  from a file of yours: vmware-postgres14-14.*.el7.x86_64.rpm with vmware-postgres14-pgbouncer-*.el7.x86_64.rpm\n",
         "  without the system's own module postgresql\n",
         "  no base image: capture yours with `pgbundle base capture`\n",
         "  no public address of baseos, appstream, crb: name yours with `--mirrors`\n",
@@ -121,7 +125,7 @@ fn a_plan_says_how_old_its_packages_stay_and_which_file_is_missing() {
     let sandbox = Sandbox::new();
     sandbox.write("cluster.toml", &read_source("clusters/three-node.toml"));
     let plan = sandbox.run(&["plan", "--profile", "centos7-vmware"]).stdout;
-    let file = "You bring the file vmware-postgres15-15.*.el7.x86_64.rpm\n";
+    let file = "You bring the file vmware-postgres15-15.*.el7.x86_64.rpm with vmware-postgres15-pgbouncer-*.el7.x86_64.rpm\n";
     assert!(plan.contains(file), "{plan}");
     assert!(plan.contains("Nothing changes since 2020-11-12 in base\n"));
     let debian = sandbox.run(&["plan"]).stdout;

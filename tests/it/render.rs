@@ -75,13 +75,76 @@ pub fn example_on(profile: &str) -> Plan {
     plan_on(&read_source("clusters/three-node.toml"), built_in(profile))
 }
 
-/// The golden trees: a profile, and the folder with a tree for each node.
-pub const GOLDEN: [(&str, &str); 5] = [
-    ("debian12", "tests/golden/three-node"),
-    ("centos7", "tests/golden/three-node-centos7"),
-    ("centos7-vmware", "tests/golden/three-node-centos7-vmware"),
-    ("el8", "tests/golden/three-node-el8"),
-    ("el9", "tests/golden/three-node-el9"),
+/// A golden tree: of whom, and the folder with a tree for each node.
+pub struct Golden {
+    pub folder: &'static str,
+    profile: &'static str,
+    /// The files that the operator was given, and the major that they are of.
+    given: Option<(u32, &'static [&'static str])>,
+}
+
+impl Golden {
+    const fn of(profile: &'static str, folder: &'static str) -> Self {
+        Self {
+            folder,
+            profile,
+            given: None,
+        }
+    }
+
+    const fn given(
+        profile: &'static str,
+        folder: &'static str,
+        major: u32,
+        files: &'static [&'static str],
+    ) -> Self {
+        Self {
+            folder,
+            profile,
+            given: Some((major, files)),
+        }
+    }
+
+    /// The profile with the packaging in force.
+    pub fn profile(&self) -> Profile {
+        let profile = built_in(self.profile);
+        match self.given {
+            None => profile,
+            Some((major, files)) => profile.given(major, files.iter().copied()).unwrap(),
+        }
+    }
+
+    fn plan(&self) -> Plan {
+        let spec = read_source("clusters/three-node.toml");
+        let spec = match self.given {
+            None => spec,
+            Some((major, _)) => spec.replace("major = 15", &format!("major = {major}")),
+        };
+        plan_on(&spec, self.profile())
+    }
+}
+
+/// All of them.
+pub const GOLDEN: [Golden; 6] = [
+    Golden::of("debian12", "tests/golden/three-node"),
+    Golden::of("centos7", "tests/golden/three-node-centos7"),
+    Golden::given(
+        "centos7-vmware",
+        "tests/golden/three-node-centos7-vmware",
+        15,
+        &[
+            "vmware-postgres15-15.4-1.el7.x86_64.rpm",
+            "vmware-postgres15-pgbouncer-1.16.1-1.el7.x86_64.rpm",
+        ],
+    ),
+    Golden::given(
+        "centos7-vmware",
+        "tests/golden/three-node-centos7-vmware-usr",
+        13,
+        &["vmware-postgres-13.3-0.el7.x86_64.rpm"],
+    ),
+    Golden::of("el8", "tests/golden/three-node-el8"),
+    Golden::of("el9", "tests/golden/three-node-el9"),
 ];
 
 fn rendered(plan: &Plan, node: &Node) -> Vec<render::Rendered> {
@@ -180,10 +243,10 @@ fn compare(folder: &Path, tree: &BTreeMap<String, Vec<u8>>) -> String {
 fn three_nodes_are_rendered_as_in_the_golden_trees() {
     let write_anew = std::env::var_os("PGBUNDLE_GOLDEN").is_some_and(|value| value == "write");
     let mut report = String::new();
-    for (profile, golden) in GOLDEN {
-        let plan = example_on(profile);
+    for golden in GOLDEN {
+        let plan = golden.plan();
         for node in &plan.spec.nodes {
-            let folder = source(golden).join(node.name.as_str());
+            let folder = source(golden.folder).join(node.name.as_str());
             let tree = tree(&plan, node);
             if write_anew {
                 write(&folder, &tree);
@@ -310,38 +373,49 @@ fn roles_on_different_nodes_find_each_other() {
 
 #[test]
 fn time_servers_are_kept_by_every_role_before_all_else() {
-    let text = read_source("clusters/three-node.toml");
-    let without = plan_of(&text);
-    let plan = plan_of(&format!(
-        "{text}\n[time]\nservers = [\"10.0.0.5\", \"ntp.example\"]\n"
-    ));
-    let path = "/etc/systemd/timesyncd.conf.d/pgbundle.conf";
-    for (with, was) in rendered(&plan, &plan.spec.nodes[0])
-        .into_iter()
-        .zip(rendered(&without, &without.spec.nodes[0]))
-    {
-        let first = &with.assignment.services[0];
-        assert_eq!(first.unit, "systemd-timesyncd.service");
-        let asks = serde_json::to_value(&first.health).unwrap();
-        assert_eq!(asks["kind"], "clock-in-step");
-        assert!(
-            with.assignment
-                .packages
-                .contains(&"systemd-timesyncd".to_owned())
-        );
-        services_are_known(&with.assignment);
-        let file = &with.files[&path.parse().unwrap()];
-        let settings = String::from_utf8_lossy(file);
-        assert!(
-            settings.ends_with("[Time]\nNTP=\nNTP=10.0.0.5 ntp.example\nFallbackNTP=\n"),
-            "{settings}"
-        );
-        let ca = with.assignment.files.iter();
-        let ca: Vec<_> = ca
-            .filter(|f| f.path.as_str() == "/etc/pgbundle/ca.pem")
-            .collect();
-        assert!(!ca[0].services.contains(&"timesyncd".to_owned()));
-        assert!(!was.files.contains_key(&path.parse().unwrap()));
-        assert!(!was.assignment.services.contains(first));
+    let timesyncd = "[Time]\nNTP=\nNTP=10.0.0.5 ntp.example\nFallbackNTP=\n";
+    let chrony = "server 10.0.0.5 iburst\nserver ntp.example iburst\n";
+    for (profile, package, unit, path, servers) in [
+        (
+            "debian12",
+            "systemd-timesyncd",
+            "systemd-timesyncd.service",
+            "/etc/systemd/timesyncd.conf.d/pgbundle.conf",
+            timesyncd,
+        ),
+        (
+            "centos7",
+            "chrony",
+            "chronyd.service",
+            "/etc/chrony.conf",
+            chrony,
+        ),
+    ] {
+        let text = read_source("clusters/three-node.toml");
+        let without = example_on(profile);
+        let time = "[time]\nservers = [\"10.0.0.5\", \"ntp.example\"]\n";
+        let plan = plan_on(&format!("{text}\n{time}"), built_in(profile));
+        for (with, was) in rendered(&plan, &plan.spec.nodes[0])
+            .into_iter()
+            .zip(rendered(&without, &without.spec.nodes[0]))
+        {
+            let first = &with.assignment.services[0];
+            assert_eq!(first.unit, unit);
+            let asks = serde_json::to_value(&first.health).unwrap();
+            assert_eq!(asks["kind"], "clock-in-step");
+            let keeper = asks["keeper"].as_str();
+            assert_eq!(keeper, (profile == "centos7").then_some("chrony"));
+            assert!(with.assignment.packages.contains(&package.to_owned()));
+            services_are_known(&with.assignment);
+            let settings = String::from_utf8_lossy(&with.files[&path.parse().unwrap()]);
+            assert!(settings.contains(servers), "{settings}");
+            let ca = with.assignment.files.iter();
+            let ca: Vec<_> = ca
+                .filter(|f| f.path.as_str() == "/etc/pgbundle/ca.pem")
+                .collect();
+            assert!(!ca[0].services.contains(&"time".to_owned()));
+            assert!(!was.files.contains_key(&path.parse().unwrap()));
+            assert!(!was.assignment.services.contains(first));
+        }
     }
 }

@@ -76,7 +76,7 @@ fn with_wheels() -> TinyEl {
         }
     }
     let python = format!(
-        "[python]\ncomponent = \"patroni\"\nversion = \"3.9\"\nmachine = \"x86_64\"\nglibc = \"2.34\"\npip = \"{pip}\"\n"
+        "[python]\ncomponent = \"patroni\"\nversion = \"3.9\"\nmachine = \"x86_64\"\nglibc = \"2.34\"\nprogram = \"/usr/bin/python3\"\nenvironment = \"/opt/pgbundle/patroni\"\npip = \"{pip}\"\n"
     );
     tiny.tables(python + &tables);
     tiny

@@ -13,6 +13,7 @@ use crate::rpm_publishing::{Files, Publisher, REVISION};
 use crate::rpm_writing::{Package, Signing, bound_by_sha1, moment, rsa_key, sense};
 use crate::server::{Behaviour, Server};
 use crate::support::{Ran, Sandbox};
+use crate::tiny;
 
 /// Where the lock is written.
 pub const LOCK: &str = "demo.tiny-el-x86_64.lock";
@@ -287,6 +288,22 @@ impl TinyEl {
         let places = ["--store", "store", "--keys", "keys"];
         let ran = self.sandbox.run(&[verb, &cluster, &places].concat());
         (ran, server.requests())
+    }
+
+    /// A message with everything taken out of it that differs from run to run.
+    pub fn settled(&self, text: &str) -> String {
+        let root = self.path("").display().to_string();
+        let text = text
+            .replace(root.trim_end_matches('/'), "[ROOT]")
+            .replace(&OLD.fingerprint().to_hex(), "[OLD KEY]")
+            .replace(&NEW.fingerprint().to_hex(), "[NEW KEY]");
+        let mut parts = text.split("127.0.0.1:");
+        let mut out = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            out += "[MIRROR]";
+            out += part.trim_start_matches(|c: char| c.is_ascii_digit());
+        }
+        tiny::settled(&out)
     }
 
     pub fn lock(&self) -> Ran {

@@ -220,7 +220,7 @@ impl Tiny {
 }
 
 /// A text without digests, keys and sizes: signatures are longer and shorter.
-fn settled(text: &str) -> String {
+pub fn settled(text: &str) -> String {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.';
     let mut out = String::new();
     let mut rest = text.trim_end();

@@ -7,11 +7,12 @@ use std::process::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use pgbundle::base::Sha256;
-use pgbundle::profile::{self, Python};
+use pgbundle::profile;
 use pgbundle::store::Store;
 use pgbundle::wheel::pip::{PipError, Wanted, bring};
 use pgbundle::wheel::{Interpreter, Sdist, Wheel};
 
+use crate::python::Node;
 use crate::sample::accepts;
 
 /// A build backend (PEP 517) of the standard library alone. Like setuptools, it
@@ -231,36 +232,6 @@ fn python36() -> Option<PathBuf> {
         .find(runs)
 }
 
-/// As a host does it: an environment without pip, filled by the pip that came along.
-fn installed(python: &Path, pinned: &Python, store: &Store, folder: &Path) -> PathBuf {
-    let mut list = String::new();
-    for wheel in &pinned.wheels {
-        let blob = store.open(wheel.sha256, wheel.size).unwrap();
-        fs::write(folder.join(wheel.name.as_str()), blob.read().unwrap()).unwrap();
-        let (name, version) = (wheel.name.project(), wheel.name.version());
-        list += &format!("{name}=={version} --hash=sha256:{}\n", wheel.sha256);
-    }
-    fs::write(folder.join("wheels.txt"), list).unwrap();
-    let environment = folder.join("environment");
-    accepts(
-        Command::new(python)
-            .args(["-m", "venv", "--without-pip"])
-            .arg(&environment),
-    );
-    let pip = format!("{}/pip", folder.join(pinned.pip.as_str()).display());
-    let mut install = Command::new(environment.join("bin/python3"));
-    install.args([
-        pip.as_str(),
-        "install",
-        "--quiet",
-        "--no-index",
-        "--require-hashes",
-    ]);
-    install.arg("--find-links").arg(folder).arg("--requirement");
-    accepts(install.arg(folder.join("wheels.txt")));
-    environment
-}
-
 #[test]
 fn what_centos7_pins_comes_from_the_index_and_runs_on_its_python() {
     let text = crate::support::read_source("profiles/centos7.toml");
@@ -278,9 +249,17 @@ fn what_centos7_pins_comes_from_the_index_and_runs_on_its_python() {
         return;
     };
     let folder = tempfile::tempdir().unwrap();
-    let environment = installed(&python, &pinned, &store, folder.path());
+    let lay = |wheel: &Wheel| {
+        let path = folder.path().join(wheel.name.as_str());
+        let blob = store.open(wheel.sha256, wheel.size).unwrap();
+        fs::write(&path, blob.read().unwrap()).unwrap();
+        (path, wheel.clone())
+    };
+    let wheels: Vec<_> = pinned.wheels.iter().map(lay).collect();
+    let node = Node::with(&python, pinned.pip.as_str());
+    node.run(&wheels).unwrap();
     let run = |program: &str, arguments: &[&str]| {
-        accepts(Command::new(environment.join("bin").join(program)).args(arguments))
+        accepts(Command::new(node.program(program)).args(arguments))
     };
     assert_eq!(run("patroni", &["--version"]).trim(), "patroni 3.3.11");
     assert_eq!(

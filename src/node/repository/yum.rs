@@ -7,10 +7,14 @@
 //! Packages are checked by rpm once more, by the keys of who made them, which
 //! the bundle carries; only what nobody signs stands in a repository without.
 
-use super::super::bundles::RoleBundle;
-use super::super::durable::{self, Rights};
-use super::super::host::{Host, read_if_there};
-use super::super::stop::Stop;
+use std::path::Path;
+
+use crate::bundle::manifest::ManifestFile;
+use crate::bundle::{BY_DIGEST, KEYS, REPOSITORY};
+use crate::node::bundles::RoleBundle;
+use crate::node::durable::{self, Rights};
+use crate::node::host::{Host, read_if_there};
+use crate::node::stop::Stop;
 
 /// Where it lies on the host.
 pub const CONFIGURATION: &str = "/var/lib/pgbundle/yum/yum.conf";
@@ -42,30 +46,45 @@ autosavets=0
 
 /// The whole configuration.
 pub fn configuration(bundles: &[RoleBundle]) -> String {
-    let sections = bundles.iter().map(section);
+    let sections = bundles.iter().flat_map(|bundle| {
+        let of = move |root| section(bundle, root);
+        [REPOSITORY, BY_DIGEST].into_iter().filter_map(of)
+    });
     MAIN.to_owned() + &sections.collect::<String>()
 }
 
-fn section(bundle: &RoleBundle) -> String {
+/// One of a bundle's repositories, where it has that one.
+fn section(bundle: &RoleBundle, root: &str) -> Option<String> {
+    let files = &bundle.manifest.packages.files;
+    let index = format!("{root}/repodata/repomd.xml");
+    files.iter().find(|file| file.path.as_str() == index)?;
     let role = bundle.assignment.role;
-    let keys = bundle.manifest.packages.files.iter().filter(|file| {
-        let path = file.path.as_str();
-        path.starts_with(KEYS)
-    });
-    let keys: String = keys
-        .map(|file| format!(" file://{}", file.path.under(&bundle.folder).display()))
-        .collect();
+    let (name, signed) = match root {
+        BY_DIGEST => (
+            format!("pgbundle-{role}-by-digest"),
+            "gpgcheck=0".to_owned(),
+        ),
+        _ => (
+            format!("pgbundle-{role}"),
+            format!("gpgcheck=1\ngpgkey={}", keys(bundle).join(" ")),
+        ),
+    };
     // Packages are of no module here; none that the host has hides them.
-    format!(
-        "\n[pgbundle-{role}]\nname=the packages of {role}\nbaseurl=file://{}\nenabled=1\n\
-         skip_if_unavailable=0\nmodule_hotfixes=1\nrepo_gpgcheck=0\ngpgcheck=1\ngpgkey={}\n",
-        bundle.folder.join("packages").display(),
-        keys.trim_start(),
-    )
+    Some(format!(
+        "\n[{name}]\nname=packages of {role}\nbaseurl=file://{}\nenabled=1\n\
+         skip_if_unavailable=0\nmodule_hotfixes=1\nrepo_gpgcheck=0\n{signed}\n",
+        bundle.folder.join(root).display(),
+    ))
 }
 
-/// Where a bundle has the certificates of those who sign its packages.
-const KEYS: &str = "packages/keys/";
+/// The addresses of the certificates that the bundle carries.
+fn keys(bundle: &RoleBundle) -> Vec<String> {
+    let files = bundle.manifest.packages.files.iter();
+    let keys = files.filter(|file| Path::new(file.path.as_str()).starts_with(KEYS));
+    let address =
+        |file: &ManifestFile| format!("file://{}", file.path.under(&bundle.folder).display());
+    keys.map(address).collect()
+}
 
 /// Whether the host has it so.
 pub fn is_current(host: &Host, bundles: &[RoleBundle]) -> Result<bool, Stop> {

@@ -10,6 +10,7 @@
 use std::io::{self, Read};
 
 use sequoia_openpgp::Cert;
+use sequoia_openpgp::types::HashAlgorithm;
 use sha2::{Digest, Sha256 as Hasher};
 
 use super::file::{PackageFile, tag};
@@ -22,6 +23,9 @@ const OVER_HEADER: [Tag; 2] = [Tag(268), Tag(267)];
 
 /// `RPMSIGTAG_PGP`, `RPMSIGTAG_GPG`: over header and payload.
 const OVER_ALL: [Tag; 2] = [Tag(1002), Tag(1005)];
+
+/// `RPMSIGTAG_MD5`: of header and payload.
+const OF_ALL: Tag = Tag(1004);
 
 /// SHA-256 among the hash algorithms of OpenPGP (RFC 9580, 9.5).
 const SHA256: u64 = 8;
@@ -43,6 +47,9 @@ pub enum PackageSignatureError {
     /// The payload is another one.
     #[error("its payload is not the one whose digest its signed header has")]
     PayloadAltered,
+    /// It was cut off or altered on its way, whoever made it.
+    #[error("its own digests are of another payload: it is damaged")]
+    Damaged,
     /// Nothing that was signed says anything of the payload.
     #[error("its signature covers its header and not its payload")]
     PayloadUncovered,
@@ -92,6 +99,37 @@ pub fn verify(
         Some(says) if says != found => Err(PackageSignatureError::PayloadAltered),
         None if whole.is_none() => Err(PackageSignatureError::PayloadUncovered),
         _ => Ok(signer),
+    }
+}
+
+/// Checks the digests that rpm checks of a package whose signer nobody knows:
+/// against damage, and against nobody's will.
+pub fn verify_digests(
+    package: &PackageFile,
+    mut payload: impl Read,
+) -> Result<(), PackageSignatureError> {
+    let context = HashAlgorithm::MD5.context().map_err(io::Error::other)?;
+    let mut of_all = context.for_digest();
+    of_all.update(package.header.bytes());
+    let mut of_payload = Hasher::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match payload.read(&mut piece)? {
+            0 => break,
+            count => {
+                of_all.update(&piece[..count]);
+                of_payload.update(&piece[..count]);
+            }
+        }
+    }
+    let of_all = of_all.into_digest().map_err(io::Error::other)?;
+    let says = package.signatures.binary(OF_ALL);
+    let of_payload = hex::encode(of_payload.finalize());
+    let is_whole = says.is_none_or(|says| says == of_all)
+        && payload_digest(package).is_none_or(|says| says == of_payload);
+    match is_whole {
+        true => Ok(()),
+        false => Err(PackageSignatureError::Damaged),
     }
 }
 

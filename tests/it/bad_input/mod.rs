@@ -23,6 +23,7 @@ mod secrets;
 mod shell;
 mod spec;
 mod store;
+mod vendor;
 mod world;
 
 /// What was said by a run that left nothing behind, with its exit code.
@@ -32,10 +33,20 @@ fn refused(tiny: &Tiny, run: impl FnOnce(&Tiny) -> Ran) -> String {
 
 /// The same where something stays on purpose below these paths.
 fn refused_leaving(tiny: &Tiny, left: &[&str], run: impl FnOnce(&Tiny) -> Ran) -> String {
-    let root = tiny.path("");
-    let before = tree(&root);
-    let ran = run(tiny);
-    let after = tree(&root);
+    let settled = |text: &str| tiny.settled(text);
+    refused_by(&tiny.path(""), left, || run(tiny), settled)
+}
+
+/// The same in any folder, for a run whose words are made the same each time by `settled`.
+fn refused_by(
+    root: &Path,
+    left: &[&str],
+    run: impl FnOnce() -> Ran,
+    settled: impl Fn(&str) -> String,
+) -> String {
+    let before = tree(root);
+    let ran = run();
+    let after = tree(root);
     let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let on_purpose = |name: &str| left.iter().any(|path| Path::new(name).starts_with(path));
     let traces: Vec<_> = names
@@ -47,13 +58,17 @@ fn refused_leaving(tiny: &Tiny, left: &[&str], run: impl FnOnce(&Tiny) -> Ran) -
         })
         .collect();
     assert!(traces.is_empty(), "left behind: {traces:?}\n{}", ran.stderr);
-    told(tiny, &ran)
+    words(&ran, settled)
 }
 
 /// The exit code and the words of a run that has no result.
 fn told(tiny: &Tiny, ran: &Ran) -> String {
+    words(ran, |text| tiny.settled(text))
+}
+
+fn words(ran: &Ran, settled: impl Fn(&str) -> String) -> String {
     assert_eq!(ran.stdout, "", "a failure has no result");
-    format!("exit code {}\n{}", ran.code, tiny.settled(&ran.stderr))
+    format!("exit code {}\n{}", ran.code, settled(&ran.stderr))
 }
 
 /// A folder that every store has, or a blob that is what its name says.

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pgbundle::base::Sha256;
+use pgbundle::repo::rpm::element::{self, Outside};
 use pgbundle::repo::rpm::entry::Entry;
+use pgbundle::repo::rpm::file::PackageFile;
 use pgbundle::repo::rpm::modules::{Choice, Modules};
 use pgbundle::repo::rpm::package::Package;
 use pgbundle::repo::rpm::repomd::{Data, Kind, Repomd};
@@ -283,6 +285,54 @@ fn dnf_missing() -> Option<String> {
     program.or_else(|| {
         (!rustix::process::geteuid().is_root()).then(|| "dnf installs for root alone".to_owned())
     })
+}
+
+#[test]
+fn a_package_says_of_itself_what_createrepo_c_says_of_it() {
+    if !super::is_there(missing(&["rpm", "rpmbuild", "createrepo_c"])) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let made = folder.path().join("made");
+    build(folder.path(), &made, &FIRST);
+    createrepo(&made, "gz");
+    let xml = opened(&made, repomd(&made).of(Kind::Primary).unwrap());
+    let theirs = primary::read(&xml, 0, |_| true).unwrap();
+    let element = |package: &Package<'_>| {
+        let archive = package.archive.as_ref().unwrap();
+        let mut file = fs::File::open(made.join(archive.location.as_str())).unwrap();
+        let outside = Outside {
+            name: archive.location.as_str(),
+            size: archive.size,
+            sha256: archive.sha256,
+        };
+        element::write(&PackageFile::read(&mut file).unwrap(), &outside, &[]).unwrap()
+    };
+    let ours: String = theirs.iter().map(element).collect();
+    let ours = format!("<metadata>{ours}</metadata>");
+    let ours = primary::read(&ours, 0, |_| true).unwrap();
+    assert_eq!(ours.len(), FIRST.len());
+    for (our, their) in ours.iter().zip(&theirs) {
+        let said = |package: &Package<'_>| {
+            let all = |entries: &[Entry<'_>]| {
+                let all: BTreeSet<_> = entries.iter().map(ToString::to_string).collect();
+                format!("{all:?}")
+            };
+            let files: BTreeSet<_> = package.files.iter().map(ToString::to_string).collect();
+            let installed = package
+                .archive
+                .as_ref()
+                .map(|archive| archive.installed_size);
+            format!(
+                "{package} {installed:?} {} {} {} {} {files:?}",
+                all(&package.requires),
+                all(&package.provides),
+                all(&package.conflicts),
+                all(&package.obsoletes)
+            )
+        };
+        assert_eq!(said(our), said(their));
+    }
 }
 
 /// The list of dnf's root, made as a person makes it: by what the program says
