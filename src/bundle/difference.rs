@@ -260,7 +260,8 @@ fn taken_up(
         }
     }
     for name in &service.packages {
-        if let Some(Change::Other { .. }) = packages.get(name) {
+        // A new one takes the place of one of another name.
+        if let Some(Change::Other { .. } | Change::New { .. }) = packages.get(name) {
             note(Act::Restart, name);
         }
     }

@@ -22,7 +22,6 @@
 //! own: nothing of any cluster is in the first, so clusters and images share it.
 
 pub mod assignment;
-#[cfg(feature = "workstation")]
 pub mod difference;
 pub mod environment;
 pub mod manifest;

@@ -8,6 +8,12 @@ const END: &str = "# pgbundle: end.";
 /// that is there, else at the end. A begin without an end reaches no further
 /// than its own line, so that nothing of others is lost.
 pub fn with_block(text: &str, block: &str) -> String {
+    let kept = without_block(text);
+    format!("{kept}{BEGIN}\n{}\n{END}\n", block.trim_end())
+}
+
+/// The file's text as others wrote it.
+pub fn without_block(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text.lines().peekable();
     while let Some(line) = rest.next() {
@@ -18,7 +24,7 @@ pub fn with_block(text: &str, block: &str) -> String {
             kept.push('\n');
         }
     }
-    format!("{kept}{BEGIN}\n{}\n{END}\n", block.trim_end())
+    kept
 }
 
 #[cfg(test)]

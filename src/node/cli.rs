@@ -17,7 +17,9 @@ use super::steps;
 use super::stop::Stop;
 use super::system::System;
 use super::unfinished;
+use super::uninstall;
 use super::up;
+use super::upgrade;
 use super::verify;
 
 /// What `--help` prints.
@@ -27,10 +29,21 @@ pgbundle-node: brings this host up as a node of its cluster, from its bundles al
 Usage: pgbundle-node [--root FOLDER] COMMAND
 
 For operators:
-  up [--wait SECONDS]      run every step until all services serve; repeats safely
+  up [--wait SECONDS] [--again]   run every step until all services serve; repeats safely;
+                           --again: although the node was taken away from this host
   status [--json]          where the host stands, and what it waits for; 0 only when it serves
-  steps                    what each step does on this host, in shell where it can be said
+  steps [--undo]           what each step, or taking it back, does on this host, in shell
+                           where it can be said
   verify                   compare bundles, files and packages with what was installed
+  upgrade [--identity PLACE] [--wait SECONDS] [--stop-cluster]
+                           take up a seed of a higher generation: PLACE is its folder or
+                           its user-data; without it, the attached disk labelled cidata.
+                           A leader whose PostgreSQL restarts hands over first
+  uninstall [--purge-data CLUSTER] [--stop-cluster]
+                           take the node away from this host: services, configuration, and
+                           the packages that came with them; a leader hands over first. The
+                           data stays unless --purge-data names its cluster; the cluster
+                           stops serving by it only with --stop-cluster
   allow-bootstrap CLUSTER  let this node run initdb once although others may hold data
   accept-clock             take this host's clock as right until the next boot, whatever peers say
   allow-new-etcd CLUSTER   etcd's data is lost: let etcd begin again here, once, and this
@@ -53,12 +66,16 @@ another program), 101 a bug.
 pub enum Command {
     /// Show the help text.
     Help,
-    /// Run the steps; wait at most so long for others.
-    Up(Option<Duration>),
+    /// Run the steps; wait at most so long for others; bring back what was taken away.
+    Up(Option<Duration>, bool),
     /// Show the report, as JSON where true.
     Status(bool),
-    /// Show what each step does.
-    Steps,
+    /// Show what each step does, or what taking it back does.
+    Steps(bool),
+    /// Take up a newer seed.
+    Upgrade(upgrade::Request),
+    /// Take the node away.
+    Uninstall(uninstall::Request),
     /// Look for drift.
     Verify,
     /// Allow one bootstrap of the cluster named.
@@ -98,11 +115,13 @@ pub fn parse(arguments: &[String]) -> Result<(PathBuf, Command), Misunderstood> 
 fn command(words: &[&str]) -> Result<Command, Misunderstood> {
     Ok(match words {
         ["--help" | "-h" | "help"] => Command::Help,
-        ["up"] => Command::Up(None),
-        ["up", "--wait", seconds] => Command::Up(Some(seconds_of(seconds)?)),
+        ["up", options @ ..] => up_of(options)?,
+        ["upgrade", options @ ..] => Command::Upgrade(upgrade_of(options)?),
+        ["uninstall", options @ ..] => Command::Uninstall(uninstall_of(options)?),
         ["status"] => Command::Status(false),
         ["status", "--json"] => Command::Status(true),
-        ["steps"] => Command::Steps,
+        ["steps"] => Command::Steps(false),
+        ["steps", "--undo"] => Command::Steps(true),
         ["verify"] => Command::Verify,
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
         ["accept-clock"] => Command::AcceptClock,
@@ -116,13 +135,75 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["mark-data"] => Command::MarkData,
         ["probe", address] => Command::Probe((*address).to_owned()),
         [] => return Err(Misunderstood("no command was given".to_owned())),
-        words => {
-            return Err(Misunderstood(format!(
-                "`{}` is not understood",
-                words.join(" ")
-            )));
-        }
+        words => return Err(not_understood(words)),
     })
+}
+
+fn not_understood(words: &[&str]) -> Misunderstood {
+    Misunderstood(format!("`{}` is not understood", words.join(" ")))
+}
+
+fn up_of(mut options: &[&str]) -> Result<Command, Misunderstood> {
+    let (mut patience, mut again) = (None, false);
+    loop {
+        options = match options {
+            [] => return Ok(Command::Up(patience, again)),
+            ["--wait", seconds, rest @ ..] => {
+                patience = Some(seconds_of(seconds)?);
+                rest
+            }
+            ["--again", rest @ ..] => {
+                again = true;
+                rest
+            }
+            words => return Err(not_understood(words)),
+        };
+    }
+}
+
+fn upgrade_of(mut options: &[&str]) -> Result<upgrade::Request, Misunderstood> {
+    let mut request = upgrade::Request::default();
+    loop {
+        options = match options {
+            [] => return Ok(request),
+            ["--identity", place, rest @ ..] => {
+                request.identity = Some(PathBuf::from(place));
+                rest
+            }
+            ["--wait", seconds, rest @ ..] => {
+                request.patience = Some(seconds_of(seconds)?);
+                rest
+            }
+            ["--stop-cluster", rest @ ..] => {
+                request.may_stop = true;
+                rest
+            }
+            words => return Err(not_understood(words)),
+        };
+    }
+}
+
+fn uninstall_of(mut options: &[&str]) -> Result<uninstall::Request, Misunderstood> {
+    let mut request = uninstall::Request::default();
+    loop {
+        options = match options {
+            [] => return Ok(request),
+            ["--stop-cluster", rest @ ..] => {
+                request.may_stop = true;
+                rest
+            }
+            ["--purge-data", cluster, rest @ ..] if !cluster.starts_with('-') => {
+                request.purge_data = Some((*cluster).to_owned());
+                rest
+            }
+            ["--purge-data", ..] => {
+                return Err(Misunderstood(
+                    "`--purge-data` wants the name of the cluster whose data goes".to_owned(),
+                ));
+            }
+            words => return Err(not_understood(words)),
+        };
+    }
 }
 
 fn seconds_of(text: &str) -> Result<Duration, Misunderstood> {
@@ -155,9 +236,12 @@ pub fn run(arguments: &[String], system: &dyn System) -> u8 {
 fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
     match command {
         Command::Help => show(HELP),
-        Command::Up(patience) => return Ok(exit_of(up::up(host, patience))),
+        Command::Up(patience, again) => return Ok(exit_of(up::up(host, patience, again))),
+        Command::Upgrade(request) => upgrade::upgrade(host, &request)?,
+        Command::Uninstall(request) => show(&uninstall::uninstall(host, &request)?),
         Command::Status(as_json) => return show_status(host, as_json),
-        Command::Steps => show(&describe(host)?),
+        Command::Steps(false) => show(&describe(host)?),
+        Command::Steps(true) => show(&uninstall::describe(host, &uninstall::Request::default())?),
         Command::Verify => return report_drift(host),
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
         Command::AcceptClock => clock::accept(host)?,
@@ -263,7 +347,18 @@ mod tests {
         let root = PathBuf::from("/");
         assert_eq!(
             understood("up --wait 5"),
-            Ok((root.clone(), Command::Up(Some(Duration::from_secs(5)))))
+            Ok((
+                root.clone(),
+                Command::Up(Some(Duration::from_secs(5)), false)
+            ))
+        );
+        let purge = uninstall::Request {
+            purge_data: Some("demo".to_owned()),
+            may_stop: true,
+        };
+        assert_eq!(
+            understood("uninstall --stop-cluster --purge-data demo"),
+            Ok((root.clone(), Command::Uninstall(purge)))
         );
         assert_eq!(
             understood("--root /mnt status --json"),
@@ -275,7 +370,16 @@ mod tests {
             understood(&initdb),
             Ok((root, Command::Initdb(Some(data.to_owned()))))
         );
-        for bad in ["", "down", "up --wait soon", "status --yaml", "probe"] {
+        for bad in [
+            "",
+            "down",
+            "up --wait soon",
+            "status --yaml",
+            "probe",
+            "uninstall --purge-data",
+            "uninstall --purge-data --stop-cluster",
+            "uninstall demo",
+        ] {
             assert!(understood(bad).is_err(), "{bad}");
         }
     }

@@ -176,6 +176,39 @@ impl Members<'_> {
         Ok(false)
     }
 
+    /// How many of the others answer with a quorum.
+    pub fn healthy_others(&self) -> Result<usize, Stop> {
+        let mut healthy = 0;
+        for other in self.others() {
+            healthy += usize::from(self.is_healthy(&other.client_url)?);
+        }
+        Ok(healthy)
+    }
+
+    /// Takes this member off the list, by the word of another; its id, where it
+    /// was on it.
+    pub fn leave(&self) -> Result<Option<String>, Stop> {
+        let me = self.me()?;
+        for other in self.others() {
+            let endpoint = &other.client_url;
+            if !self.is_healthy(endpoint)? {
+                continue;
+            }
+            let listing = self.list(endpoint)?;
+            let listed = listing.iter().flat_map(|listing| &listing.members);
+            let Some(mine) = listed.into_iter().find(|listed| listed.is(me)) else {
+                return Ok(None);
+            };
+            let id = format!("{:x}", mine.id);
+            let call = self.etcdctl(endpoint, ["member", "remove", &id]);
+            self.host.system.run(&call)?;
+            return Ok(Some(id));
+        }
+        Err(Stop::World(
+            "no other member of etcd answers that could take this one off the list".to_owned(),
+        ))
+    }
+
     /// Asks all others. Two different clusters among them are a refusal.
     pub fn ask_others(&self) -> Result<Answers, Stop> {
         let mut answers = Answers::default();

@@ -1,26 +1,28 @@
 //! Folders, files, facts and secrets, as the assignments and the identity
 //! want them: byte for byte, owner and mode with them, only where they differ.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::accounts::Accounts;
 use super::block;
+use super::brought::Brought;
 use super::bundles::RoleBundle;
 use super::durable::{self, Rights};
 use super::facts;
 use super::host::Host;
 use super::pending;
 use super::stop::Stop;
-use crate::base::Sha256;
+use crate::base::{NodePath, Sha256};
 use crate::bundle::assignment::{Access, DataDirectory, Directory, Service, Stage};
 use crate::seed::identity::Identity;
 
 /// A file as it is wanted, wherever its content comes from.
 pub struct Wanted<'a> {
-    /// Its path on the node, as text.
-    pub path: &'a str,
+    /// Its path on the node.
+    pub path: &'a NodePath,
     /// Where it lies, below the host's root.
     pub place: PathBuf,
     access: &'a Access,
@@ -28,6 +30,7 @@ pub struct Wanted<'a> {
     services: Vec<String>,
     is_certificate: bool,
     before_packages: bool,
+    is_shared: bool,
 }
 
 impl Wanted<'_> {
@@ -62,7 +65,7 @@ impl Wanted<'_> {
             let uptake = if self.is_certificate {
                 service.on_certificate
             } else {
-                service.uptake_of(self.path)
+                service.uptake_of(self.path.as_str())
             };
             pending::add(host, &service.unit, uptake)?;
         }
@@ -126,49 +129,53 @@ pub fn wanted<'a>(
         for file in &bundle.assignment.files {
             let content = content(&bundle.content(file), &file.sha256)?;
             wanted.push(Wanted {
-                path: file.path.as_str(),
+                path: &file.path,
                 place: file.path.under(&host.root),
                 access: &file.access,
                 content,
                 services: file.services.clone(),
                 is_certificate: false,
                 before_packages: file.stage == Stage::BeforePackages,
+                is_shared: false,
             });
         }
         for fact in &bundle.assignment.facts {
             let told = facts::tell(host, fact.fact, identity.address.addr())?;
             wanted.push(Wanted {
-                path: fact.path.as_str(),
+                path: &fact.path,
                 place: fact.path.under(&host.root),
                 access: &fact.access,
                 content: format!("{}{told}{}", fact.before, fact.after).into_bytes(),
                 services: fact.services.clone(),
                 is_certificate: false,
                 before_packages: false,
+                is_shared: false,
             });
         }
         for block in &bundle.assignment.blocks {
             let place = block.path.under(&host.root);
             let content = block::with_block(&existing(&place)?, &block.text).into_bytes();
             wanted.push(Wanted {
-                path: block.path.as_str(),
+                path: &block.path,
                 place,
                 access: &block.access,
                 content,
                 services: Vec::new(),
                 is_certificate: false,
                 before_packages: false,
+                is_shared: true,
             });
         }
     }
     wanted.extend(identity.secrets.iter().map(|secret| Wanted {
-        path: secret.path.as_str(),
+        path: &secret.path,
         place: secret.path.under(&host.root),
         access: &secret.access,
         content: secret.content.clone().into_bytes(),
         services: secret.services.clone(),
         is_certificate: secret.is_certificate,
         before_packages: false,
+        is_shared: false,
     }));
     one_each(&mut wanted)?;
     Ok(wanted)
@@ -189,7 +196,7 @@ fn existing(path: &Path) -> Result<String, Stop> {
 /// Two roles may name the same file, but only with the same bytes and access:
 /// who may read it must not hang on the order of the roles.
 fn one_each(wanted: &mut Vec<Wanted>) -> Result<(), Stop> {
-    wanted.sort_by(|a, b| a.path.cmp(b.path));
+    wanted.sort_by(|a, b| a.path.as_str().cmp(b.path.as_str()));
     for two in wanted.windows(2).filter(|two| two[0].path == two[1].path) {
         let difference = if two[0].content != two[1].content {
             "content"
@@ -249,6 +256,11 @@ pub fn install_all(
     identity: &Identity,
     bundles: &[RoleBundle],
 ) -> Result<usize, Stop> {
+    let mut brought = Brought::read(host)?;
+    for directory in directories(bundles) {
+        brought.before_folder(host, &directory.path)?;
+    }
+    brought.write(host)?;
     for directory in directories(bundles) {
         let rights = Accounts::of(host)?.rights(&directory.access)?;
         if folder_difference(host, directory)?.is_some() {
@@ -263,14 +275,38 @@ fn install<'a>(
     bundles: &[RoleBundle],
     wanted: impl Iterator<Item = &'a Wanted<'a>>,
 ) -> Result<usize, Stop> {
-    let mut installed = 0;
+    let mut different = Vec::new();
     for file in wanted {
         if file.difference(host)?.is_some() {
-            file.install(host, bundles)?;
-            installed += 1;
+            different.push(file);
         }
     }
-    Ok(installed)
+    if !different.is_empty() {
+        let mut brought = Brought::read(host)?;
+        let files = different.iter().map(|file| (file.path, file.is_shared));
+        brought.before_files(host, files)?;
+        brought.write(host)?;
+    }
+    for file in &different {
+        file.install(host, bundles)?;
+    }
+    Ok(different.len())
+}
+
+/// Files of ours that these bundles have no more.
+pub fn left_over(
+    host: &Host,
+    identity: &Identity,
+    bundles: &[RoleBundle],
+) -> Result<BTreeSet<NodePath>, Stop> {
+    let brought = Brought::read(host)?;
+    if brought.files.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let wanted = wanted(host, identity, bundles)?;
+    let mut left: BTreeSet<NodePath> = brought.files.into_keys().collect();
+    left.retain(|path| !wanted.iter().any(|file| file.path == path));
+    Ok(left)
 }
 
 /// The folders of all roles, in order.
@@ -330,14 +366,16 @@ mod tests {
     #[test]
     fn one_file_of_two_roles_has_one_content_and_one_access() {
         let (narrow, wide) = (access("0640"), access("0644"));
+        let path = "/etc/shared".parse().unwrap();
         let file = |access, content: &str| Wanted {
-            path: "/etc/shared",
+            path: &path,
             place: "/etc/shared".into(),
             access,
             content: content.into(),
             services: vec!["one".to_owned()],
             is_certificate: false,
             before_packages: false,
+            is_shared: false,
         };
         let mut same = vec![file(&narrow, "a"), file(&narrow, "a")];
         one_each(&mut same).unwrap();

@@ -158,16 +158,32 @@ fn silence<'s>(
 }
 
 fn ask_http(host: &Host, authorities: &Path, url: &str) -> Result<u16, String> {
+    answer(host, authorities, url).map(|response| response.status().as_u16())
+}
+
+/// What lies at a URL of the cluster's own.
+pub fn read_http(host: &Host, authorities: &Path, url: &str) -> Result<String, String> {
+    let mut response = answer(host, authorities, url)?;
+    if !response.status().is_success() {
+        return Err(format!("{url} answered {}", response.status()));
+    }
+    let text = response.body_mut().read_to_string();
+    text.map_err(|fault| format!("{url}: {fault}"))
+}
+
+fn answer(
+    host: &Host,
+    authorities: &Path,
+    url: &str,
+) -> Result<ureq::http::Response<ureq::Body>, String> {
     let own = own_certificate(host);
     let own = own
         .as_ref()
         .map(|(certificate, key)| (certificate.as_path(), key.as_path()));
     let trust = Trust::Only { authorities, own };
     let agent = http::agent(trust, LIMIT).map_err(|fault| format!("cannot be asked: {fault}"))?;
-    match agent.get(url).call() {
-        Ok(response) => Ok(response.status().as_u16()),
-        Err(fault) => Err(format!("does not answer ({fault})")),
-    }
+    let answered = agent.get(url).call();
+    answered.map_err(|fault| format!("does not answer ({fault})"))
 }
 
 /// The certificate with which this node shows who it is, where it has one.

@@ -79,6 +79,28 @@ pub fn beside(folder: &Path, suffix: &str) -> PathBuf {
     folder.with_file_name(format!("{name}.{suffix}"))
 }
 
+/// Everything that lies beside a data folder under its name (`<data folder>.…`).
+pub fn beside_it(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
+    let Some(parent) = folder.parent().filter(|parent| parent.exists()) else {
+        return Ok(Vec::new());
+    };
+    let told = |fault| Stop::World(format!("cannot list `{}`: {fault}", parent.display()));
+    let start = beside(folder, "").into_os_string();
+    let mut found = Vec::new();
+    for entry in fs::read_dir(parent).map_err(told)? {
+        let path = entry.map_err(told)?.path();
+        if path
+            .as_os_str()
+            .as_encoded_bytes()
+            .starts_with(start.as_encoded_bytes())
+        {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Reads the marker of a data folder.
 pub fn read(folder: &Path) -> Result<Option<Marker>, Stop> {
     let path = path(folder);

@@ -19,6 +19,9 @@ use super::reminder::Reminder;
 use super::stop::Stop;
 use crate::base::Epoch;
 
+/// The report, below `/var/lib/pgbundle`.
+pub const REPORT: &str = "report.json";
+
 /// `/var/lib/pgbundle/report.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -152,6 +155,12 @@ impl<'a> Narrator<'a> {
         self.save()
     }
 
+    /// What is said from here on is about this; nothing is written.
+    pub fn at(&mut self, step: &str) {
+        self.report.step = step.to_owned();
+        self.begun = Instant::now();
+    }
+
     fn forget_waits(&mut self) {
         self.report.waiting.clear();
         self.waiting.clear();
@@ -273,7 +282,7 @@ impl<'a> Narrator<'a> {
         let mut bytes =
             serde_json::to_vec_pretty(&self.report).expect("a report has only text keys");
         bytes.push(b'\n');
-        durable::write(&self.host.state("report.json"), &bytes, Rights::own(0o640))?;
+        durable::write(&self.host.state(REPORT), &bytes, Rights::own(0o640))?;
         Ok(())
     }
 }

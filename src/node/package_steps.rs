@@ -3,19 +3,21 @@
 
 use std::collections::BTreeMap;
 
+use super::brought::Brought;
 use super::bundles::RoleBundle;
 use super::files;
 use super::held;
 use super::host::Host;
 use super::installing::{self, Installing, Left};
 use super::mending;
-use super::packages::{Flushing, PackageManager, names};
+use super::packages::{self, Flushing, PackageManager, names};
 use super::pending;
 use super::step::{Check, Context, Scope, Step};
 use super::steps::{needed_if, nothing};
 use super::stop::Stop;
 use super::system::Call;
 use super::systemctl;
+use super::undoing;
 use super::units;
 use crate::bundle::assignment::Uptake;
 
@@ -42,6 +44,8 @@ pub(super) const MENDING: Step = Step {
         }
         Ok(())
     },
+    describe_undo: undoing::nothing_to_say,
+    undo: undoing::no_undo,
 };
 
 /// Installs the roles' packages, and nothing starts by that.
@@ -52,6 +56,8 @@ pub(super) const PACKAGES: Step = Step {
     restarts: nothing,
     check: check_packages,
     apply: install_packages,
+    describe_undo: undoing::describe_packages,
+    undo: undoing::remove_packages,
 };
 
 fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
@@ -175,6 +181,12 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     let silenced = bundles
         .iter()
         .flat_map(|bundle| &bundle.assignment.masked_units);
+    let mut brought = Brought::read(host)?;
+    let loud = silenced
+        .clone()
+        .filter(|unit| !units::is_masked(host, unit));
+    brought.masked.extend(loud.cloned());
+    brought.write(host)?;
     for unit in silenced.clone() {
         units::mask(host, unit)?;
     }
@@ -187,6 +199,7 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     }
     let left = installing::left(host)?;
     let installing = Installing::begin(host, identity.generation, &left, bundles)?;
+    remember_packages(host, bundles)?;
     let again = match &left {
         Left::Cut(mark) => install_again(context, manager, &mark.had),
         Left::Ended(mark) if !manager.remembers_how_far() => {
@@ -198,7 +211,32 @@ fn install_packages(context: &mut Context) -> Result<(), Stop> {
     // Given back also when installing failed; after a cut the next run does it.
     units::allow_starts(host)?;
     installed?;
-    installing.end()
+    installing.end()?;
+    forget_packages(host, manager)
+}
+
+/// Which of the closure the host had before, and in which version. The mark of
+/// installing knows it, also where an earlier run was cut off.
+fn remember_packages(host: &Host, bundles: &[RoleBundle]) -> Result<(), Stop> {
+    let (Left::Cut(mark) | Left::Ended(mark)) = installing::left(host)? else {
+        return Err(Stop::World("the mark of installing is gone".to_owned()));
+    };
+    let mut brought = Brought::read(host)?;
+    for entry in packages::entries(bundles) {
+        let had = mark.had.get(&entry.name).cloned();
+        brought.packages.entry(entry.name.clone()).or_insert(had);
+    }
+    brought.write(host)
+}
+
+/// What of the closure this host did not need was not brought.
+fn forget_packages(host: &Host, manager: PackageManager) -> Result<(), Stop> {
+    let (installed, mut brought) = (manager.installed(host)?, Brought::read(host)?);
+    let is_there = |name: &String| installed.iter().any(|(there, _)| there == name);
+    brought
+        .packages
+        .retain(|name, had| had.is_some() || is_there(name));
+    brought.write(host)
 }
 
 fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
@@ -209,7 +247,7 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
         match manager.simulate(host, &names)? {
             Ok(transaction) if transaction.upgrades.is_empty() => {}
             Ok(transaction) => {
-                remember_restarts(context, &transaction.upgrades)?;
+                remember_restarts(context, &transaction.installs)?;
                 let upgrade = manager.install_call(host, &transaction.upgrades, Flushing::Each);
                 host.system.run(&upgrade)?;
                 if manager == PackageManager::Rpm {
@@ -226,9 +264,10 @@ fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Who runs a version that is about to be replaced; a cut in between forgets nobody.
-fn remember_restarts(context: &Context, upgrades: &[String]) -> Result<(), Stop> {
-    let is_upgraded = |name: &String| upgrades.contains(name);
+/// Who runs a version that is about to be replaced, by one of its own name or of
+/// another; a cut in between forgets nobody. What does not run is only started.
+fn remember_restarts(context: &Context, installs: &[String]) -> Result<(), Stop> {
+    let is_upgraded = |name: &String| installs.contains(name);
     for service in files::all_services(&context.bundles) {
         if service.packages.iter().any(is_upgraded) {
             pending::add(context.host, &service.unit, Uptake::Restart)?;

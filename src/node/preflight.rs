@@ -9,6 +9,7 @@ use super::facts;
 use super::files::{self, all_services};
 use super::host::Host;
 use super::installing::{self, Left};
+use super::jumps;
 use super::marker::{self, Held, Marker};
 use super::narrator::{Narrator, Wait};
 use super::operating_system;
@@ -137,6 +138,7 @@ fn lasting(
     faults.extend(space::faults(host, bundles)?);
     faults.extend(port_faults(host, bundles)?);
     faults.extend(data_faults(host, identity, bundles)?);
+    faults.extend(jumps::faults(host, bundles)?);
     if !faults.is_empty() {
         // Another system's package manager would only add noise.
         return Err(Stop::Refused(faults));

@@ -77,13 +77,32 @@ pub(super) const PYTHON: Step = Step {
         }
         Ok(())
     },
+    describe_undo: |context| {
+        let wanted = wanted(context.host, &context.bundles).into_iter();
+        let lines = wanted.map(|wanted| {
+            let path = &wanted.environment.path;
+            format!("rm -rf {path} {path}-*")
+        });
+        Ok(lines.collect())
+    },
+    undo: |context| {
+        let mut any = false;
+        for wanted in wanted(context.host, &context.bundles) {
+            any |= remove(context.host, wanted.environment)?;
+        }
+        Ok(any)
+    },
 };
 
 /// Removes an environment, its name first; what runs on it has been stopped.
-pub fn remove(host: &Host, environment: &PythonEnvironment) -> Result<(), Stop> {
+/// True where there was one, or what a cut left of one.
+pub fn remove(host: &Host, environment: &PythonEnvironment) -> Result<bool, Stop> {
     let name = environment.path.under(&host.root);
+    let folders = beside(&name)?;
+    let any = name.symlink_metadata().is_ok() || !folders.is_empty();
     durable::remove(&name)?;
-    beside(&name)?.iter().try_for_each(|folder| clear(folder))
+    folders.iter().try_for_each(|folder| clear(folder))?;
+    Ok(any)
 }
 
 /// An environment as a bundle wants it.

@@ -6,10 +6,14 @@ use super::host::{Host, read_json};
 use super::identity;
 use super::narrator::{Report, State};
 use super::stop::Stop;
+use super::uninstalled::Uninstalled;
 use super::up;
 
 /// The report as `up` left it; where it says that all serve, they are asked again.
 pub fn read(host: &Host) -> Result<Report, Stop> {
+    if let Some(mark) = Uninstalled::read(host)? {
+        return Err(Stop::refuse(mark.in_words(host)));
+    }
     let path = host.state("report.json");
     let mut report: Report = read_json(&path)?.ok_or_else(|| {
         Stop::refuse(format!(

@@ -11,6 +11,7 @@ use super::host::Host;
 use super::narrator::Narrator;
 use super::packages::Transaction;
 use super::stop::Stop;
+use super::undoing::Leave;
 use crate::base::Epoch;
 use crate::seed::identity::Identity;
 
@@ -48,6 +49,8 @@ pub struct Context<'a> {
     pub simulated: Option<Transaction>,
     /// How long to wait for others; none: for ever.
     pub patience: Option<Duration>,
+    /// What the operator said where the node is taken away.
+    pub leave: Leave,
 }
 
 impl Context<'_> {
@@ -73,6 +76,10 @@ pub struct Step {
     pub check: fn(&mut Context) -> Result<Check, Stop>,
     /// Makes it so. Can be repeated and cut off at any instant.
     pub apply: fn(&mut Context) -> Result<(), Stop>,
+    /// What taking it back does, in shell where it can be said in shell.
+    pub describe_undo: fn(&Context) -> Result<Vec<String>, Stop>,
+    /// Takes it back; true where anything was. Can be repeated and cut off at any instant.
+    pub undo: fn(&mut Context) -> Result<bool, Stop>,
 }
 
 /// `/var/lib/pgbundle/steps/<name>.json`: when a step last changed something.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::accounts::Accounts;
+use super::brought::Brought;
 use super::bundles;
 use super::durable;
 use super::files;
@@ -20,6 +21,7 @@ use super::step::{Check, Context, Scope, Step};
 use super::stop::Stop;
 use super::systemctl;
 use super::twin;
+use super::undoing;
 use super::units;
 
 /// Every step.
@@ -66,6 +68,8 @@ const IDENTITY: Step = Step {
             .for_each(|identity| narrator.name(identity));
         Ok(())
     },
+    describe_undo: undoing::describe_forget,
+    undo: undoing::forget,
 };
 
 fn check_identity(context: &mut Context) -> Result<Check, Stop> {
@@ -126,6 +130,8 @@ const BUNDLES: Step = Step {
         }
         repository::build(context.host, &context.bundles)
     },
+    describe_undo: undoing::describe_bundles,
+    undo: undoing::drop_bundles,
 };
 
 fn check_bundles(context: &mut Context) -> Result<Check, Stop> {
@@ -168,6 +174,7 @@ const PREFLIGHT: Step = Step {
             bundles,
             simulated,
             patience,
+            ..
         } = context;
         if let Some(identity) = identity {
             *simulated = preflight::pass(host, narrator, identity, bundles, *patience)?;
@@ -175,6 +182,8 @@ const PREFLIGHT: Step = Step {
         Ok(Check::AlreadySo)
     },
     apply: |_| Ok(()),
+    describe_undo: undoing::nothing_to_say,
+    undo: undoing::no_undo,
 };
 
 const FILES: Step = Step {
@@ -230,21 +239,28 @@ const FILES: Step = Step {
     check: |context| {
         // Left by a cut between installing and giving the policy back.
         units::allow_starts(context.host)?;
-        let differences = files::differences(context.host, context.identity()?, &context.bundles)?;
-        Ok(needed_if(!differences.is_empty(), || {
-            format!(
-                "{} files and folders to bring up to date",
-                differences.len()
-            )
+        let identity = context.identity()?;
+        let mut differences = files::differences(context.host, identity, &context.bundles)?.len();
+        differences += files::left_over(context.host, identity, &context.bundles)?.len();
+        Ok(needed_if(differences > 0, || {
+            format!("{differences} files and folders to bring up to date")
         }))
     },
     apply: |context| {
-        let installed = files::install_all(context.host, context.identity()?, &context.bundles)?;
+        let host = context.host;
+        let left_over = files::left_over(host, context.identity()?, &context.bundles)?;
+        let installed = files::install_all(host, context.identity()?, &context.bundles)?;
+        // What an earlier generation had and this one has not.
+        if !left_over.is_empty() {
+            Brought::read(host)?.give_back_these(host, &left_over)?;
+        }
         context
             .narrator
             .say(&format!("{installed} files installed"));
         Ok(())
     },
+    describe_undo: undoing::describe_files,
+    undo: undoing::give_files_back,
 };
 
 const MARKERS: Step = Step {
@@ -273,6 +289,8 @@ const MARKERS: Step = Step {
         }))
     },
     apply: mark_folders,
+    describe_undo: undoing::describe_purge,
+    undo: undoing::purge_data,
 };
 
 fn mark_folders(context: &mut Context) -> Result<(), Stop> {
@@ -287,6 +305,9 @@ fn mark_folders(context: &mut Context) -> Result<(), Stop> {
         let known = marker::read(&folder)?.unwrap_or_else(|| mine.clone());
         let rights = Accounts::of(host)?.rights(&data.access)?;
         if let Some(parent) = folder.parent().filter(|parent| !parent.exists()) {
+            let mut brought = Brought::read(host)?;
+            brought.before_parents(host, &data.path)?;
+            brought.write(host)?;
             durable::folder(parent, rights)?;
         }
         let marker = Marker {
@@ -338,6 +359,8 @@ const SERVICES: Step = Step {
             None => Ok(()),
         }
     },
+    describe_undo: undoing::describe_stop,
+    undo: undoing::stop_services,
 };
 
 const HEALTH: Step = Step {
@@ -387,6 +410,8 @@ const HEALTH: Step = Step {
             false => Ok(()),
         }
     },
+    describe_undo: undoing::describe_hand_over,
+    undo: undoing::hand_over,
 };
 
 /// A data folder, its marker and its owner.

@@ -322,6 +322,16 @@ pub mod recorded {
             self.rules.borrow_mut().insert(0, (part.to_owned(), answer));
         }
 
+        /// The same with words on standard error.
+        pub fn complain(&self, part: &str, status: i32, errors: &str) {
+            let answer = Answer {
+                status: Some(status),
+                output: String::new(),
+                errors: errors.to_owned(),
+            };
+            self.rules.borrow_mut().insert(0, (part.to_owned(), answer));
+        }
+
         /// From now on systemd says that a unit is in this state; all others are inactive.
         pub fn unit(&self, unit: &str, state: &str) {
             self.units

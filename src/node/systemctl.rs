@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::brought::Brought;
 use super::host::Host;
 use super::packages::LONG;
 use super::stop::Stop;
@@ -100,9 +101,20 @@ pub fn enable(host: &Host, units: &[&str]) -> Result<(), Stop> {
     let is_new = |unit: &&&str| !enabled.contains(**unit);
     let units: Vec<&str> = units.iter().filter(is_new).copied().collect();
     if !units.is_empty() {
+        let mut brought = Brought::read(host)?;
+        brought
+            .enabled
+            .extend(units.iter().map(|&unit| unit.to_owned()));
+        brought.write(host)?;
         host.system.run(&enable_call(&units))?;
     }
     Ok(())
+}
+
+/// The call that has units start at no boot any more.
+pub fn disable_call(units: &[&str]) -> Call {
+    let words = ["--no-reload", "--quiet", "disable"];
+    Call::new("systemctl", words.iter().chain(units)).with("SYSTEMCTL_SKIP_SYSV", "1")
 }
 
 /// The call that begins something with units (`start`, `restart`, …) and does

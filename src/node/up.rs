@@ -11,12 +11,16 @@ use super::narrator::Narrator;
 use super::step::{self, Context};
 use super::steps;
 use super::stop::Stop;
+use super::undoing::Leave;
+use super::uninstalled;
 use crate::base::atomic::parent_of;
 
 const LOCK: &str = "/run/pgbundle/lock";
 
 /// Runs the steps; the report and the console say how it went.
-pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
+///
+/// `again` is the operator's word that a node which was taken away comes back.
+pub fn up(host: &Host, patience: Option<Duration>, again: bool) -> Result<(), Stop> {
     // What starts this program may be strict; what packages leave must be as packages mean it.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let mut context = context(host, patience);
@@ -28,7 +32,7 @@ pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
             return Err(stop);
         }
     };
-    let outcome = run_all(&mut context);
+    let outcome = uninstalled::let_up(host, again).and_then(|()| run_all(&mut context));
     context.narrator.finish(outcome.as_ref().map(drop))?;
     let changed = outcome?;
     context.narrator.say(if changed {
@@ -39,7 +43,7 @@ pub fn up(host: &Host, patience: Option<Duration>) -> Result<(), Stop> {
     Ok(())
 }
 
-fn run_all(context: &mut Context) -> Result<bool, Stop> {
+pub(super) fn run_all(context: &mut Context) -> Result<bool, Stop> {
     let mut changed = false;
     for step in steps::all() {
         changed |= step::run(&step, context)?;
@@ -56,6 +60,7 @@ pub fn context<'a>(host: &'a Host<'a>, patience: Option<Duration>) -> Context<'a
         bundles: Vec::new(),
         simulated: None,
         patience,
+        leave: Leave::default(),
     }
 }
 
@@ -68,7 +73,7 @@ pub fn is_running(host: &Host) -> bool {
 }
 
 /// Two runs at once would undo each other's masks.
-fn lock(host: &Host) -> Result<File, Stop> {
+pub(super) fn lock(host: &Host) -> Result<File, Stop> {
     let path = host.path(LOCK);
     durable::folder(parent_of(&path), Rights::own(0o755))?;
     let world = |fault: &dyn std::fmt::Display| {

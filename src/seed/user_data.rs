@@ -126,6 +126,7 @@ pub fn plant(identity: &Identity) -> String {
         PLANT,
         context! {
             digest => Sha256::of(&all).to_string(),
+            generation => identity.generation,
             identity => in_lines(&STANDARD.encode(compressed(&document))),
             stub => stub.trim_end(),
             unit => UNIT.trim_end(),

@@ -885,7 +885,7 @@ fn bring(root: &Path, system: &dyn System) -> Result<(), Stop> {
         root: root.to_owned(),
         system,
     };
-    up::up(&host, Some(Duration::ZERO))
+    up::up(&host, Some(Duration::ZERO), false)
 }
 
 fn report(root: &Path) -> String {

@@ -155,7 +155,8 @@ fn an_environment_is_whole_or_has_no_name_and_an_old_one_goes_when_nothing_runs_
     assert_eq!(node.run(&wheels).unwrap(), None);
 
     let bundle = node.bundle(&wheels);
-    python::remove(&node.host(), bundle.assignment.python.as_ref().unwrap()).unwrap();
+    let environment = bundle.assignment.python.as_ref().unwrap();
+    assert!(python::remove(&node.host(), environment).unwrap());
     assert!(!node.host().path(NAME).exists() && node.folders().is_empty());
 }
 

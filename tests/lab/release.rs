@@ -41,7 +41,7 @@ pub struct Release {
     pub seeds: PathBuf,
     /// The operator's secrets.
     pub secrets: PathBuf,
-    image: Option<PathBuf>,
+    target: Target,
 }
 
 impl Release {
@@ -83,24 +83,62 @@ impl Release {
         let cluster = Cluster::parse(text)?;
         let spec = folder.join("cluster.toml");
         fs::write(&spec, text)?;
-        let mut build = build_command(folder, &spec)?;
-        build.args(["--profile", target.profile]);
+        let mut build = build_command(target, folder, &spec, &folder.with_file_name("store"))?;
         run(build.args(flags).current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        Ok(Self::made(folder, cluster, target))
+    }
+
+    /// The next generation of this release, with the same lock and secrets, made in
+    /// another folder of a changed spec and the profile as a text of its own.
+    pub fn next(
+        &self,
+        folder: &Path,
+        change_spec: impl FnOnce(&str) -> String,
+        change_profile: impl FnOnce(&str) -> String,
+    ) -> Result<Self, Failure> {
         let Target {
-            profile,
+            profile: name,
             architecture,
-            image,
-        } = target;
+            ..
+        } = self.target;
+        let before = self.secrets.ancestors().nth(2).ok_or("no folder")?;
+        if folder.exists() {
+            fs::remove_dir_all(folder)?;
+        }
+        let library = folder.join("library/profiles");
+        fs::create_dir_all(&library)?;
+        let profile = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("profiles")
+            .join(format!("{name}.toml"));
+        let profile = change_profile(&fs::read_to_string(profile)?);
+        fs::write(library.join(format!("{name}.toml")), profile)?;
+        let lock = format!("cluster.{name}-{architecture}.lock");
+        fs::copy(before.join(&lock), folder.join(&lock))?;
+        run(Command::new("cp")
+            .arg("-a")
+            .args([before.join("secrets"), folder.join("secrets")]))?;
+        let text = change_spec(&fs::read_to_string(before.join("cluster.toml"))?);
+        let spec = folder.join("cluster.toml");
+        fs::write(&spec, &text)?;
+        let mut build =
+            build_command(&self.target, folder, &spec, &before.with_file_name("store"))?;
+        build.arg("--library").arg(folder.join("library"));
+        run(build.current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        Ok(Self::made(folder, Cluster::parse(&text)?, &self.target))
+    }
+
+    fn made(folder: &Path, cluster: Cluster, target: &Target) -> Self {
+        let (profile, architecture) = (target.profile, target.architecture);
         let made = folder
             .join("dist")
             .join(format!("{}-{profile}-{architecture}", cluster.name));
-        Ok(Self {
+        Self {
             public: made.join("public"),
             seeds: made.join("seeds"),
             secrets: folder.join("secrets").join(&cluster.name),
             cluster,
-            image: image.clone(),
-        })
+            target: target.clone(),
+        }
     }
 
     /// Hosts that have their seeds and the bundles in a folder, all of them off.
@@ -115,7 +153,7 @@ impl Release {
     /// Hosts that have their seeds and find the bundles by HTTP alone, all of them off.
     pub fn hosts_with_server(&self, story: &str) -> Result<Lab, Failure> {
         let cluster = self.cluster.clone();
-        let mut lab = match &self.image {
+        let mut lab = match &self.target.image {
             Some(image) => Lab::with_image(story, cluster, image)?,
             None => Lab::new(story, cluster)?,
         };
@@ -153,12 +191,17 @@ fn with_server(spec: &str, cluster: &Cluster) -> Result<String, Failure> {
 }
 
 /// The tool in the caller's own environment, which may name a store, a proxy or CA certificates.
-fn build_command(folder: &Path, spec: &Path) -> Result<Command, Failure> {
-    let store =
-        env::var_os("PGBUNDLE_STORE").map_or_else(|| folder.with_file_name("store"), PathBuf::from);
+fn build_command(
+    target: &Target,
+    folder: &Path,
+    spec: &Path,
+    store: &Path,
+) -> Result<Command, Failure> {
+    let store = env::var_os("PGBUNDLE_STORE").map_or_else(|| store.to_owned(), PathBuf::from);
     let mut build = Command::new(env!("CARGO_BIN_EXE_pgbundle"));
     build
         .arg("build")
+        .args(["--profile", target.profile])
         .arg("--cluster")
         .arg(spec)
         .arg("--out")

@@ -12,8 +12,10 @@ use crate::host::Host;
 use crate::lab::{Lab, wait_until};
 use crate::release::Release;
 use crate::secrets::{self, Needles};
+use crate::taken_away::{self, Held};
 use crate::tampering;
 use crate::tell;
+use crate::upgraded;
 use crate::waiting::{Standbys, wait_refused, wait_serving, wait_standbys};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -26,6 +28,7 @@ fn three_hosts_at_once() {
     tell("three hosts at once", make, |lab| {
         let release = Release::shared()?;
         let client = Client::of(lab, release)?;
+        let before = Held::by(lab.host("db-3"))?;
         a_committed_write_is_read_back(lab, &client)?;
         every_listener_goes_where_it_should(lab, &client, release)?;
         patroni_accepts_its_settings(lab, &client)?;
@@ -35,6 +38,26 @@ fn three_hosts_at_once() {
         all_rebooted_the_cluster_is_back(lab, &client)?;
         a_second_run_changes_nothing(lab)?;
         secrets_are_nowhere_they_should_not_be(lab, release)?;
+        upgraded::host_by_host(lab, &client, release)?;
+        taken_away::it_goes_and_comes_back(lab, &client, "db-3", &before)?;
+        taken_away::the_leader_goes_for_good(lab, &client)?;
+        nothing_tried_to_leave(lab);
+        Ok(())
+    });
+}
+
+/// Temporary.
+#[test]
+fn devel() {
+    let make = || Release::shared()?.hosts_with_folder("devel");
+    tell("devel", make, |lab| {
+        let release = Release::shared()?;
+        let client = Client::of(lab, release)?;
+        let before = Held::by(lab.host("db-3"))?;
+        a_committed_write_is_read_back(lab, &client)?;
+        upgraded::host_by_host(lab, &client, release)?;
+        taken_away::it_goes_and_comes_back(lab, &client, "db-3", &before)?;
+        taken_away::the_leader_goes_for_good(lab, &client)?;
         nothing_tried_to_leave(lab);
         Ok(())
     });

@@ -3,13 +3,14 @@
 //! `[trusted=yes]` is right here and nowhere else: the index has no signature
 //! because each file's digest was checked against a signed manifest before.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{Flushing, LONG, Transaction, entries, tail};
 use crate::bundle::manifest::PackageEntry;
 use crate::node::bundles::RoleBundle;
 use crate::node::durable::{self, Rights};
-use crate::node::host::Host;
+use crate::node::host::{Host, read_if_there};
 use crate::node::repository::flat;
 use crate::node::stop::Stop;
 use crate::node::system::{Answer, Call};
@@ -77,11 +78,63 @@ pub(super) fn repair_call(host: &Host) -> Call {
     quiet(Call::new("dpkg", arguments)).with("UCF_FORCE_CONFFMISS", "1")
 }
 
-/// Writes our sources file and has the index read.
-pub(super) fn read_index(host: &Host) -> Result<(), Stop> {
+/// Makes the folders that apt keeps its state in for us.
+pub(super) fn make_folders(host: &Host) -> Result<(), Stop> {
     for folder in ["apt/lists/partial", "apt/cache/archives/partial"] {
         durable::folder(&host.state(folder), Rights::own(0o755))?;
     }
+    Ok(())
+}
+
+/// The call that removes packages, with their configuration where `purge` says so.
+pub(super) fn remove_call(host: &Host, names: &BTreeSet<String>, purge: bool) -> Call {
+    removal(
+        host,
+        &["--yes", if purge { "purge" } else { "remove" }],
+        names,
+    )
+}
+
+fn removal(host: &Host, words: &[&str], names: &BTreeSet<String>) -> Call {
+    let mut arguments = options(host);
+    // What came with a package of ours and is not ours stays.
+    arguments.extend(["-o", "APT::Get::AutomaticRemove=false"].map(str::to_owned));
+    arguments.extend(words.iter().map(|&word| word.to_owned()));
+    arguments.extend(names.iter().cloned());
+    quiet(Call::new("apt-get", arguments))
+}
+
+/// What else would change if these packages went.
+pub(super) fn changed_with(
+    host: &Host,
+    names: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, Stop> {
+    let call = removal(host, &["--simulate", "purge"], names);
+    let simulated = transaction(&host.system.run(&call)?);
+    let all = simulated.installs.into_iter().chain(simulated.removals);
+    Ok(all.filter(|name| !names.contains(name)).collect())
+}
+
+/// Packages of which anything is on the host, their configuration alone included.
+pub(super) fn there(host: &Host) -> Result<BTreeSet<String>, Stop> {
+    let parse = |line: &str| {
+        let mut words = line.split_whitespace();
+        (words.next()?.chars().nth(1)? != 'n').then_some(())?;
+        words.next().map(str::to_owned)
+    };
+    Ok(status(host)?.lines().filter_map(parse).collect())
+}
+
+/// What a package does when it is purged.
+pub(super) fn last_script(host: &Host, name: &str) -> Result<String, Stop> {
+    let path = host.path(&format!("/var/lib/dpkg/info/{name}.postrm"));
+    let script = read_if_there(&path)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&script).into_owned())
+}
+
+/// Writes our sources file and has the index read.
+pub(super) fn read_index(host: &Host) -> Result<(), Stop> {
+    make_folders(host)?;
     let line = format!(
         "deb [trusted=yes] file:{} ./\n",
         flat::folder(host).display()

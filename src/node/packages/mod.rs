@@ -10,7 +10,7 @@ mod rpm;
 
 pub(super) use rpm::root_option as rpm_root;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -215,6 +215,70 @@ impl PackageManager {
         match self {
             Self::Apt => apt::installed_kib(bundles),
             Self::Rpm => rpm::installed_kib(host, bundles),
+        }
+    }
+
+    /// The calls that remove packages, in order: `gone`, and what they leave of
+    /// themselves on the host but for `unpurged`.
+    pub fn remove_calls(
+        self,
+        host: &Host,
+        gone: &BTreeSet<String>,
+        unpurged: &BTreeSet<String>,
+    ) -> Vec<Call> {
+        if gone.is_empty() {
+            return Vec::new();
+        }
+        match self {
+            Self::Apt => {
+                let purged: BTreeSet<String> = gone.difference(unpurged).cloned().collect();
+                let remove = apt::remove_call(host, gone, false);
+                let purge = apt::remove_call(host, &purged, true);
+                [Some(remove), (!purged.is_empty()).then_some(purge)]
+                    .into_iter()
+                    .flatten()
+                    .collect()
+            }
+            Self::Rpm => vec![rpm::remove_call(host, gone)],
+        }
+    }
+
+    /// What else on the host would change if these packages went.
+    pub fn changed_with(
+        self,
+        host: &Host,
+        names: &BTreeSet<String>,
+    ) -> Result<BTreeSet<String>, Stop> {
+        match self {
+            _ if names.is_empty() => Ok(BTreeSet::new()),
+            Self::Apt => apt::changed_with(host, names),
+            Self::Rpm => rpm::changed_with(host, names),
+        }
+    }
+
+    /// Packages of which anything is on the host.
+    pub fn there(self, host: &Host) -> Result<BTreeSet<String>, Stop> {
+        match self {
+            Self::Apt => apt::there(host),
+            Self::Rpm => rpm::there(host),
+        }
+    }
+
+    /// What a package does beyond taking its files away, where there is a word
+    /// for that: dpkg's purge. rpm removes what it lists, and no folder that is not empty.
+    pub fn last_script(self, host: &Host, name: &str) -> Result<String, Stop> {
+        match self {
+            Self::Apt => apt::last_script(host, name),
+            Self::Rpm => Ok(String::new()),
+        }
+    }
+
+    /// Makes what the manager needs of ours to be asked anything, where the
+    /// bundles may be gone.
+    pub fn make_folders(self, host: &Host) -> Result<(), Stop> {
+        match self {
+            Self::Apt => apt::make_folders(host),
+            Self::Rpm => Ok(()),
         }
     }
 

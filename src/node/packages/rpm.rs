@@ -1,6 +1,6 @@
 //! rpm, and yum, which on EL 7 is yum 3.4 and from EL 8 on dnf by its old name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{Flushing, LONG, Transaction, entries, tail};
@@ -161,6 +161,49 @@ pub(super) fn installed_kib(host: &Host, bundles: &[RoleBundle]) -> Result<u64, 
         .lines()
         .filter_map(|size| size.parse::<u64>().ok());
     Ok(sizes.sum::<u64>() / 1024)
+}
+
+/// The call that removes packages: just these, whatever yum would make of it.
+pub(super) fn remove_call(host: &Host, names: &BTreeSet<String>) -> Call {
+    erasure(host, &[], names)
+}
+
+fn erasure(host: &Host, words: &[&str], names: &BTreeSet<String>) -> Call {
+    let mut arguments = root_option(host);
+    arguments.push("--erase".to_owned());
+    arguments.extend(words.iter().map(|&word| word.to_owned()));
+    arguments.extend(names.iter().cloned());
+    quiet(Call::new("rpm", arguments))
+}
+
+/// What else would have to go if these packages went: `… is needed by (installed)
+/// name-version-release.architecture`.
+pub(super) fn changed_with(
+    host: &Host,
+    names: &BTreeSet<String>,
+) -> Result<BTreeSet<String>, Stop> {
+    let call = erasure(host, &["--test"], names);
+    let answer = host.system.ask(&call)?;
+    if answer.succeeded() {
+        return Ok(BTreeSet::new());
+    }
+    let needing = |line: &str| {
+        let (_, package) = line.split_once(" is needed by (installed) ")?;
+        package.trim().rsplitn(3, '-').nth(2).map(str::to_owned)
+    };
+    let found: BTreeSet<String> = answer.errors.lines().filter_map(needing).collect();
+    if found.is_empty() {
+        return Err(Stop::World(format!(
+            "`{call}` failed: {}",
+            answer.complaint()
+        )));
+    }
+    Ok(found)
+}
+
+/// Packages that are on the host.
+pub(super) fn there(host: &Host) -> Result<BTreeSet<String>, Stop> {
+    Ok(listed(host)?.into_iter().map(|(name, _, _)| name).collect())
 }
 
 fn yum_call<const N: usize>(host: &Host, words: [&str; N], names: &[String]) -> Call {

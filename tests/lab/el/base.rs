@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::debian::Debian;
 use super::piece::{NOT_CARRIED, Piece, Version, pieces};

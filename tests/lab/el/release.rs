@@ -105,7 +105,12 @@ fn make(made: &Made, work: &Path) -> Result<(), Failure> {
     let debian = debian::bring(work)?;
     upstream::make(&debian, work, &made.mirror, &key)?;
     if let Some(kept) = std::env::var_os("DEV_KEPT") {
-        crate::command::run(crate::command::command("cp").arg("--sparse=always").arg(Path::new(&kept).join("el.ext4")).arg(&made.image))?;
+        crate::command::run(
+            crate::command::command("cp")
+                .arg("--sparse=always")
+                .arg(Path::new(&kept).join("el.ext4"))
+                .arg(&made.image),
+        )?;
         fs::copy(Path::new(&kept).join("el.rpms"), &made.base_list)?;
         return key.forget();
     }
