@@ -44,17 +44,6 @@ pub fn bring(folder: &Path) -> Result<Debian, Failure> {
         root: folder.join("root"),
         archives: folder.join("archives"),
     };
-    if let Some(kept) = std::env::var_os("DEV_KEPT") {
-        run(command("cp")
-            .arg("-a")
-            .arg(Path::new(&kept).join("pristine"))
-            .arg(&debian.root))?;
-        run(command("cp")
-            .arg("-a")
-            .arg(Path::new(&kept).join("archives"))
-            .arg(&debian.archives))?;
-        return Ok(debian);
-    }
     fs::create_dir_all(debian.archives.join("partial"))?;
     let packages = chosen(PACKAGES).filter(|name| !WITHOUT.contains(name));
     let packages: Vec<_> = packages.chain(WITH.iter().copied()).collect();

@@ -36,7 +36,7 @@ pub fn write(folder: &Path, stand: &Stand<'_>) -> Result<(), Failure> {
     // Debian has PgBouncer 1.18, which does not know all that 1.23 knows.
     table(&mut profile, &["components", "pgbouncer"])?.insert("dialect".into(), "1.18".into());
     // The hosts have Python 3.11, for which the wheels for 3.6 are none.
-    profile.insert("python".into(), wheels::table(stand.wheels)?.into());
+    wheels::put(stand.wheels, table(&mut profile, &["python"])?)?;
     let mut base = toml::Table::new();
     base.insert("name".into(), "el-shaped".into());
     base.insert("file".into(), "bases/el-shaped.rpms".into());

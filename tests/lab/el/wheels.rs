@@ -13,13 +13,6 @@ const WANTED: [&str; 3] = ["patroni[etcd3]>=3.3,<4", "psycopg2-binary", "pip==23
 
 /// Brings them into `folder` with the pip of Debian's Python, which the hosts have, too.
 pub fn bring(folder: &Path) -> Result<(), Failure> {
-    if let Some(kept) = std::env::var_os("DEV_KEPT") {
-        return run(crate::command::command("cp")
-            .arg("-a")
-            .arg(Path::new(&kept).join("wheels"))
-            .arg(folder))
-        .map(drop);
-    }
     // In the caller's environment, which may name an index, a proxy or certificates.
     let mut pip = Command::new("/usr/bin/python3");
     pip.args([
@@ -33,8 +26,8 @@ pub fn bring(folder: &Path) -> Result<(), Failure> {
     run(pip.arg(folder).args(WANTED).stdin(Stdio::null())).map(drop)
 }
 
-/// The profile's table `python` for the wheels in `folder`.
-pub fn table(folder: &Path) -> Result<toml::Table, Failure> {
+/// Puts the wheels in `folder` into the place of those of a profile's table `python`.
+pub fn put(folder: &Path, python: &mut toml::Table) -> Result<(), Failure> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         files.push(entry?.path());
@@ -57,16 +50,17 @@ pub fn table(folder: &Path) -> Result<toml::Table, Failure> {
         wheel.insert("sha256".into(), hex::encode(Sha256::digest(&bytes)).into());
         wheels.push(toml::Value::Table(wheel));
     }
-    let mut table = toml::Table::new();
     for (key, value) in [
-        ("component", "patroni"),
         ("version", "3.11"),
+        ("program", "/usr/bin/python3.11"),
         ("machine", "x86_64"),
         ("glibc", "2.36"),
         ("pip", &pip.ok_or("pip brought no pip")?),
     ] {
-        table.insert(key.into(), value.into());
+        python.insert(key.into(), value.into());
     }
-    table.insert("wheel".into(), wheels.into());
-    Ok(table)
+    python.insert("wheel".into(), wheels.into());
+    // What exists as source alone is a wheel by now.
+    python.remove("tool");
+    Ok(())
 }
