@@ -53,6 +53,13 @@ pub(super) const SELINUX: Step = Step {
     restarts: nothing,
     check,
     apply,
+    describe_undo: |context| {
+        let switched = switched(context.host)?;
+        let booleans: BTreeSet<&str> = switched.booleans.iter().map(String::as_str).collect();
+        let call = (!booleans.is_empty()).then(|| switch_call(&booleans, "off").to_string());
+        Ok(call.into_iter().collect())
+    },
+    undo: |context| remove(context.host),
 };
 
 /// How SELinux watches over a host (selinux(8)).
@@ -76,14 +83,15 @@ pub fn mode(host: &Host) -> Result<Mode, Stop> {
     })
 }
 
-/// Switches off again what [`SELINUX`] switched on.
-pub fn remove(host: &Host) -> Result<(), Stop> {
+/// Switches off again what [`SELINUX`] switched on; true where it had.
+fn remove(host: &Host) -> Result<bool, Stop> {
     let switched = switched(host)?;
     if !switched.booleans.is_empty() && mode(host)? != Mode::Disabled {
         let booleans = switched.booleans.iter().map(String::as_str).collect();
         host.system.run(&switch_call(&booleans, "off"))?;
     }
-    Ok(durable::remove(&host.state(FILE))?)
+    durable::remove(&host.state(FILE))?;
+    Ok(!switched.booleans.is_empty())
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -310,8 +318,8 @@ mod tests {
         );
 
         system.take();
-        remove(&host).unwrap();
-        remove(&host).unwrap();
+        assert!(remove(&host).unwrap());
+        assert!(!remove(&host).unwrap());
         assert_eq!(asked(&system), ["setsebool -P haproxy_connect_any=off"]);
     }
 }
