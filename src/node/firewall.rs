@@ -63,29 +63,29 @@ pub(super) const FIREWALL: Step = Step {
     },
     describe_undo: |context| {
         let opened: Option<Opened> = read_json(&context.host.state(FILE))?;
-        let lines = opened.map(|Opened { service, zone, .. }| {
-            [
-                format!("firewall-offline-cmd --zone={zone} --remove-service-from-zone={service}"),
-                "firewall-cmd --reload   # where it runs".to_owned(),
-            ]
-        });
-        Ok(lines.into_iter().flatten().collect())
+        let Some(opened) = opened else {
+            return Ok(Vec::new());
+        };
+        Ok(vec![
+            opened.removal().to_string(),
+            "firewall-cmd --reload   # where it runs".to_owned(),
+        ])
     },
     undo: |context| remove(context.host),
 };
 
-/// Takes what was opened back, and says whether anything was; the definition is
-/// a file among the others.
-pub fn remove(host: &Host) -> Result<bool, Stop> {
+/// Takes what was opened back; the definition is a file among the others. True
+/// where there was something.
+fn remove(host: &Host) -> Result<bool, Stop> {
     let Some(opened) = read_json::<Opened>(&host.state(FILE))? else {
         return Ok(false);
     };
     let state = State::of(host)?;
     if state != State::Absent {
         opened.close(host)?;
-        if state == State::Running {
-            host.system.run(&Call::new("firewall-cmd", ["--reload"]))?;
-        }
+    }
+    if state == State::Running {
+        host.system.run(&Call::new("firewall-cmd", ["--reload"]))?;
     }
     durable::remove(&host.state(FILE))?;
     Ok(true)
@@ -156,11 +156,15 @@ impl Opened {
         Ok(host.system.ask(&offline(&self.zone, &query))?.succeeded())
     }
 
+    /// `--remove-service` is another's option there (lokkit's).
+    fn removal(&self) -> Call {
+        let option = format!("--remove-service-from-zone={}", self.service);
+        offline(&self.zone, &option)
+    }
+
     fn close(&self, host: &Host) -> Result<(), Stop> {
         if self.is_permanent(host)? {
-            // `--remove-service` is another's option there (lokkit's).
-            let removal = format!("--remove-service-from-zone={}", self.service);
-            host.system.run(&offline(&self.zone, &removal))?;
+            host.system.run(&self.removal())?;
         }
         Ok(())
     }

@@ -56,8 +56,8 @@ pub(super) const SELINUX: Step = Step {
     describe_undo: |context| {
         let switched = switched(context.host)?;
         let booleans: BTreeSet<&str> = switched.booleans.iter().map(String::as_str).collect();
-        let line = (!booleans.is_empty()).then(|| switch_call(&booleans, "off").to_string());
-        Ok(line.into_iter().collect())
+        let call = (!booleans.is_empty()).then(|| switch_call(&booleans, "off").to_string());
+        Ok(call.into_iter().collect())
     },
     undo: |context| remove(context.host),
 };
@@ -83,8 +83,8 @@ pub fn mode(host: &Host) -> Result<Mode, Stop> {
     })
 }
 
-/// Switches off again what [`SELINUX`] switched on; true where that was anything.
-pub fn remove(host: &Host) -> Result<bool, Stop> {
+/// Switches off again what [`SELINUX`] switched on; true where it had.
+fn remove(host: &Host) -> Result<bool, Stop> {
     let switched = switched(host)?;
     if !switched.booleans.is_empty() && mode(host)? != Mode::Disabled {
         let booleans = switched.booleans.iter().map(String::as_str).collect();
@@ -318,8 +318,8 @@ mod tests {
         );
 
         system.take();
-        remove(&host).unwrap();
-        remove(&host).unwrap();
+        assert!(remove(&host).unwrap());
+        assert!(!remove(&host).unwrap());
         assert_eq!(asked(&system), ["setsebool -P haproxy_connect_any=off"]);
     }
 }

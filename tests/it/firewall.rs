@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use pgbundle::base::Role;
 use pgbundle::node::bundles::RoleBundle;
-use pgbundle::node::firewall;
 use pgbundle::node::host::Host;
 use pgbundle::node::step::{Check, Context};
 use pgbundle::node::system::{Answer, Call, CallFault, Real, System};
@@ -145,7 +144,7 @@ fn the_ports_of_a_nodes_roles_are_open_in_its_zone_and_closed_again() {
     (step.apply)(&mut context).unwrap();
     assert_eq!((step.check)(&mut context).unwrap(), Check::AlreadySo);
 
-    assert!(firewall::remove(&host).unwrap());
-    assert!(!firewall::remove(&host).unwrap());
+    assert!((step.undo)(&mut context).unwrap());
+    assert!(!(step.undo)(&mut context).unwrap());
     assert_eq!(opened(&system).lines().next(), before.lines().next());
 }
