@@ -8,6 +8,7 @@ use pgbundle::base::atomic::flush_file_system;
 use pgbundle::lock::{Lock, text};
 
 use crate::apt::Apt;
+use crate::dnf::Dnf;
 
 /// Where everything is. Each kind of run has a store of its own.
 pub struct Bench {
@@ -20,6 +21,8 @@ pub struct Bench {
     pub store: PathBuf,
     /// apt, set up over the same mirror.
     pub apt: Apt,
+    /// dnf, over the same packages carried over to rpm-md.
+    pub dnf: Dnf,
     folder: tempfile::TempDir,
 }
 
@@ -48,12 +51,19 @@ impl Bench {
             &folder.path().join("mirror"),
             &lock,
         );
+        let dnf = Dnf::new(
+            &folder.path().join("rpm"),
+            &folder.path().join("mirror"),
+            &lock,
+            &cluster,
+        );
         let bench = Self {
             tool,
             lock,
             cluster,
             store,
             apt,
+            dnf,
             folder,
         };
         bench.build();
@@ -66,11 +76,13 @@ impl Bench {
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
         format!(
             "{} packages, {} MiB, as of {}; {processors} processors; {} runs of each, in turn;\n\
+             {};\n\
              times are medians, a ratio is the median of the ratios of each two runs",
             self.lock.packages.len(),
             bytes >> 20,
             self.lock.date,
-            crate::row::RUNS
+            crate::row::RUNS,
+            self.dnf.terms(),
         )
     }
 
@@ -143,9 +155,14 @@ impl Bench {
         finish(command);
     }
 
+    /// A verb on a cluster, with a store.
+    pub fn verb(&self, verb: &str, cluster: &Path, store: &Path) -> Command {
+        on_cluster(&self.tool, verb, cluster, store)
+    }
+
     /// A verb over the mirror in the folder, with a store of the bench.
     pub fn over_mirror(&self, verb: &str, cluster: &Path, store: &str) -> Command {
-        let mut command = on_cluster(&self.tool, verb, cluster, &self.path(store));
+        let mut command = self.verb(verb, cluster, &self.path(store));
         for source in sources(&self.lock) {
             let root = self.path("mirror").join(source);
             command

@@ -4,10 +4,14 @@
 //! each other, not alone.
 //!
 //! Needs the network once, for a fresh lock and what it names, and then the
-//! disk alone; `apt-get`, `tar`, `gzip` and `python3` on the machine.
+//! disk alone; `apt-get`, `dnf`, `tar`, `gzip` and `python3` on the machine.
 
 mod apt;
 mod bench;
+#[path = "../../tests/it/oracle_rpm/carried.rs"]
+#[expect(dead_code, reason = "the tests need a base carried over, too")]
+mod carried;
+mod dnf;
 mod memory;
 mod peers;
 mod row;
@@ -16,7 +20,7 @@ use bench::Bench;
 use row::{Pair, Row};
 
 /// Every row of the table, in order.
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 14] = [
     Row::Times(Pair {
         what: "lock, index compressed / apt-get -s",
         terms: "ours: store empty, InRelease and Packages.xz from a folder, the index kept unpacked for the next time; \
@@ -76,6 +80,25 @@ const ROWS: [Row; 11] = [
         others: Bench::build_cold,
         limit: Some(0.05),
     }),
+    Row::Times(Pair {
+        what: "rpm lock, index compressed / dnf install",
+        terms: "ours: store empty, repomd.xml, its signature and primary.xml.gz from a folder, the index kept unpacked for the next time; \
+                dnf's: cache empty, the same repository, no signature checked, its own cache made for the next time; \
+                both: nothing installed, the spec's roots, up to the answer",
+        prepare: Bench::forget_rpm_index,
+        ours: Bench::rpm_lock,
+        others: Bench::dnf_without_cache,
+        limit: Some(0.5),
+    }),
+    Row::Times(Pair {
+        what: "rpm lock, index kept unpacked / dnf install, cache",
+        terms: "ours: repomd.xml from the folder and verified, primary.xml from the store and digested again; \
+                dnf's: its binary cache current, as `dnf makecache` leaves it; the rest as above",
+        prepare: Bench::nothing,
+        ours: Bench::rpm_lock,
+        others: Bench::dnf_with_cache,
+        limit: None,
+    }),
     Row::Memory {
         what: "peak memory of a build",
         measure: memory::of_a_build,
@@ -95,6 +118,11 @@ const ROWS: [Row; 11] = [
         what: "peak memory of a lock, index kept unpacked",
         measure: memory::of_a_lock_again,
         limit: 150,
+    },
+    Row::Memory {
+        what: "peak memory of an rpm lock, index compressed",
+        measure: memory::of_an_rpm_lock,
+        limit: 300,
     },
 ];
 

@@ -70,6 +70,12 @@ pub fn of_a_lock_again(bench: &Bench) -> u64 {
     peak(bench.lock_command())
 }
 
+/// Of a lock over an rpm-md repository, which unpacks its index.
+pub fn of_an_rpm_lock(bench: &Bench) -> u64 {
+    bench.forget_rpm_index();
+    peak(bench.rpm_lock_command())
+}
+
 fn peak(command: Command) -> u64 {
     let mut measure = Command::new("python3");
     measure

@@ -8,12 +8,10 @@
 use std::fs;
 use std::io::Seek;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use super::compose::compose_again;
 use super::release::{self, Document};
-use super::standing::{Digests, Listing};
+use super::standing::{Digests, Listing, Standing};
 use super::write::failed;
 use super::{BuildError, Composed, Inputs, Made, MadeFile, seeds};
 use crate::archive::iso;
@@ -23,7 +21,7 @@ use crate::bundle::manifest::{ManifestFile, Release, ReleaseBundle};
 use crate::identity::Identities;
 use crate::spec::Node;
 
-/// The release at `target`, where a build would write the same to the last
+/// The release that stands, where a build would write the same to the last
 /// byte and mode. Blobs are not looked at: `inputs` may have none.
 ///
 /// Never with bundles on the media: their images would have to be made again
@@ -31,31 +29,15 @@ use crate::spec::Node;
 pub fn kept(
     inputs: &Inputs<'_>,
     identities: &Identities,
-    target: &Path,
+    standing: Standing,
 ) -> Result<Option<Made>, BuildError> {
     if inputs.media {
         return Ok(None);
     }
-    // What cannot be listed is no release.
-    let Ok(there) = Listing::of(target) else {
-        return Ok(None);
-    };
-    let given_up = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let digesting = scope.spawn(|| there.digests(target, &given_up));
-        let made = made_again(inputs, identities, target);
-        let alike = |made: &(Expected, Made)| made.0.listing == there;
-        // Digests that are compared with nothing are not waited for.
-        let is_open = made
-            .as_ref()
-            .is_ok_and(|made| made.as_ref().is_some_and(alike));
-        given_up.store(!is_open, Ordering::Relaxed);
-        let digests = digesting.join().expect("digesting does not panic");
-        let stands = |made: &(Expected, Made)| {
-            is_open && digests.is_ok_and(|digests| digests == made.0.digests)
-        };
-        Ok(made?.filter(stands).map(|(_, made)| made))
-    })
+    let made = made_again(inputs, identities, standing.target())?;
+    let stands =
+        |(expected, _): &(Expected, Made)| standing.is(&expected.listing, &expected.digests);
+    Ok(made.filter(stands).map(|(_, made)| made))
 }
 
 /// The release that would be written, as far as it can be made again without

@@ -20,6 +20,7 @@ use std::path::PathBuf;
 
 pub use compose::{Composed, Inputs, RoleBundle, compose};
 pub use kept::kept;
+pub use standing::Standing;
 pub use write::{Made, MadeFile, write};
 
 use crate::base::{BundlePath, Sha256, path::NotAPath};

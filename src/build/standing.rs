@@ -1,15 +1,68 @@
 //! What a folder holds, to the last byte and mode.
+//!
+//! Digesting a release takes longer than all else that tells whether it is
+//! still the right one, so it is begun before anything else is known.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 
 use crate::base::Sha256;
+
+/// What stands at a build's target, while its files are being digested. Who
+/// drops it wants to know no more, and no more is read.
+pub struct Standing {
+    target: PathBuf,
+    listing: Arc<Listing>,
+    given_up: Arc<AtomicBool>,
+    digesting: Option<JoinHandle<io::Result<Digests>>>,
+}
+
+impl Standing {
+    /// Lists the target and begins to digest what is there; none where there
+    /// is nothing, or something that no build makes.
+    pub fn begin(target: &Path) -> Option<Self> {
+        let listing = Arc::new(Listing::of(target).ok()?);
+        let given_up = Arc::new(AtomicBool::new(false));
+        let digesting = thread::spawn({
+            let (target, listing) = (target.to_owned(), Arc::clone(&listing));
+            let given_up = Arc::clone(&given_up);
+            move || listing.digests(&target, &given_up)
+        });
+        Some(Self {
+            target: target.to_owned(),
+            listing,
+            given_up,
+            digesting: Some(digesting),
+        })
+    }
+
+    /// The target.
+    pub(super) fn target(&self) -> &Path {
+        &self.target
+    }
+
+    /// Whether it holds just this. Digests are waited for only where all else is the same.
+    pub(super) fn is(mut self, listing: &Listing, expected: &Digests) -> bool {
+        if *self.listing != *listing {
+            return false;
+        }
+        let digesting = self.digesting.take().expect("it is taken once");
+        let digests = digesting.join().expect("digesting does not panic");
+        digests.is_ok_and(|digests| digests == *expected)
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.given_up.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Folders with their modes, files with their modes and sizes, by path below
 /// the folder, whose own path is empty.
@@ -108,8 +161,13 @@ mod tests {
         assert!(listing.folders.keys().eq(["", "below"]));
         assert!(listing.files.keys().eq(["below/file"]));
         let digests = |given_up| listing.digests(folder.path(), &AtomicBool::new(given_up));
-        let expected = [("below/file".to_owned(), Sha256::of(b"content"))];
-        assert_eq!(digests(false).unwrap(), expected.into());
+        let expected = [("below/file".to_owned(), Sha256::of(b"content"))].into();
+        assert_eq!(digests(false).unwrap(), expected);
         assert!(digests(true).is_err());
+        let standing = || Standing::begin(folder.path()).unwrap();
+        assert!(standing().is(&listing, &expected));
+        assert!(!standing().is(&listing, &Digests::new()));
+        assert!(!standing().is(&Listing::default(), &expected));
+        assert!(Standing::begin(&folder.path().join("nothing")).is_none());
     }
 }

@@ -10,7 +10,7 @@ use super::places::{MirrorArguments, SecretsArguments, StoreArguments};
 use super::report::{Failure, Kind};
 use super::ui::{Ui, human_size};
 use super::{ClusterArguments, cluster, fetching, lock, moment, proving};
-use crate::build::{self, BuildError, Inputs, Made, MadeFile};
+use crate::build::{self, BuildError, Inputs, Made, MadeFile, Standing};
 use crate::identity::folder::FolderError;
 use crate::identity::random::Kernel;
 use crate::identity::{Identities, IdentityError};
@@ -70,6 +70,11 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
     let date = moment::fixed()?;
     let target = target(&arguments.out, &plan);
     is_writable(&target)?;
+    // Only what was built before can be what would be built now.
+    let mut standing = match arguments.media {
+        true => None,
+        false => Standing::begin(&target),
+    };
     let store = arguments.store.open()?;
     let node_program = node_program(arguments, &store)?;
     let locking = Locking::new(
@@ -101,9 +106,8 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
     if let Some(blobs) = at_hand.as_ref().filter(|_| secrets.exists()) {
         let identities = opened.insert(identities(&secrets, &plan, ui)?);
         let inputs = with(blobs);
-        // Only what was built before can be what would be built now.
-        if target.exists()
-            && let Some(made) = build::kept(&inputs, identities, &target)?
+        if let Some(standing) = standing.take()
+            && let Some(made) = build::kept(&inputs, identities, standing)?
         {
             summary("kept", &made, &secrets, ui);
             return Ok(());
@@ -119,6 +123,7 @@ pub fn run(arguments: &Arguments, library: &Library, ui: &Ui) -> Result<(), Fail
             }
         }
     }
+    drop(standing);
     let blobs = fetching::fetch(&locking, locked, arguments.offline)?;
     let is_whole = match unproved {
         Some(_) => proving::prove(&locking, locked, &blobs)?,

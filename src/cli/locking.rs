@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::process::nice;
+
 use super::mirror::{self, ByClient};
 use super::places::MirrorArguments;
 use super::report::{Failure, Kind};
@@ -14,6 +16,7 @@ use super::{ClusterArguments, moment, vendor};
 use crate::archive::untar::Limits;
 use crate::base::Architecture;
 use crate::base::atomic::write_file;
+use crate::bundle::manifest::Family;
 use crate::library::Library;
 use crate::lock::cover::Gap;
 use crate::lock::given::GivenPackage;
@@ -117,6 +120,10 @@ impl<'a> Locking<'a> {
 
     /// Reads the signed indexes, solves, and writes the lock.
     pub fn make(&self) -> Result<Lock, Failure> {
+        // Told before anything is fetched.
+        if self.bases.is_empty() {
+            return Err(self.without_base());
+        }
         self.ui.say(format!(
             "lock     reading the signed indexes of {}",
             self.plan.profile.title
@@ -160,6 +167,23 @@ impl<'a> Locking<'a> {
         Ok(lock)
     }
 
+    fn without_base(&self) -> Failure {
+        let profile = &self.plan.profile;
+        let capture = match profile.family {
+            Family::Deb => "`pgbundle base capture` on a host of your image",
+            Family::Rpm => {
+                "what `pgbundle base query` prints on a host of your image, then `pgbundle base capture --rpm FILE`"
+            }
+        };
+        Failure::input(format!(
+            "the profile `{}` has no base image to prove the closure against",
+            profile.name
+        ))
+        .hint(format!(
+            "run {capture}, and name the list in a profile of your own that extends this one: `[[base]]`"
+        ))
+    }
+
     /// Solves; looks files up where something asks for one that nobody is known to own.
     fn solved(
         &self,
@@ -177,14 +201,20 @@ impl<'a> Locking<'a> {
         }
     }
 
-    /// Solves, while what was read is put into the store.
+    /// Solves, while what was read is put into the store by whatever processor
+    /// solving leaves free: nobody waits for what serves the next lock.
     fn pinned(
         &self,
         indexes: &Indexes,
         local: &Local,
     ) -> Result<Result<(Lock, Vec<pin::Warning>), pin::PinError>, Failure> {
         thread::scope(|scope| {
-            let keeping = scope.spawn(|| self.keep(indexes));
+            let keeping = scope.spawn(|| {
+                // Linux means this thread, and those that it begins. Where a
+                // sandbox forbids it, it only takes its share.
+                let _ = nice(19);
+                self.keep(indexes)
+            });
             let pinned = pin::make(
                 self.plan,
                 &self.bases,
@@ -304,6 +334,9 @@ fn unlockable(error: pin::PinError) -> Failure {
     let failure = Failure::several(Kind::No, [&error]);
     match error {
         pin::PinError::Solve { .. } => failure.hint("the spec, the profile and the base image do not fit together as the archive stands now: see to the packages that the profile asks for, or name a mirror that has them"),
+        pin::PinError::OtherArchitecture { .. } => failure.hint(
+            "name a mirror that has it for these hosts, or an architecture that it is there for",
+        ),
         _ => failure,
     }
 }

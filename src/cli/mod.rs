@@ -7,6 +7,7 @@ mod base;
 mod build;
 mod certs;
 mod cluster;
+mod colliding;
 mod diff;
 mod fetch;
 mod fetching;

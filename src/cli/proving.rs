@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use super::colliding;
 use super::locking::Locking;
 use super::report::Failure;
 use super::text;
@@ -24,7 +25,8 @@ pub fn unproved(locking: &Locking<'_>, lock: &Lock, secrets: &Path) -> Option<Sh
 }
 
 /// Refuses a lock whose rows its own signed indexes do not have; says which
-/// signature nobody could check here, and whether there was none such.
+/// signature nobody could check here, and whether there was none such. What
+/// rpm would refuse to install together is refused as well.
 pub fn prove(
     locking: &Locking<'_>,
     locked: LockedPlan<'_>,
@@ -48,6 +50,7 @@ pub fn prove(
     };
     let unchecked =
         prove::prove(locked.lock(), &evidence).map_err(|error| refused(locking, &error))?;
+    colliding::check(locked, blobs)?;
     if !unchecked.is_empty() {
         locking.ui.warn(format!(
             "no certificate is at hand to check again who signed {}; name a folder that has it: `--keys DIR`",

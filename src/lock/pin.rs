@@ -83,6 +83,16 @@ pub enum PinError {
         /// The module and its stream.
         module: String,
     },
+    /// What is asked for is there for other hosts.
+    #[error(
+        "what is asked for is there for other hosts alone: {package}; these are {architecture}"
+    )]
+    OtherArchitecture {
+        /// The package.
+        package: String,
+        /// The hosts' architecture.
+        architecture: String,
+    },
     /// A package asks for something that means nothing.
     #[error("solving on the base `{base}`: {source}")]
     Lower {

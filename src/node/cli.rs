@@ -12,6 +12,7 @@ use super::health;
 use super::host::Host;
 use super::initdb;
 use super::narrator::State;
+use super::selfcheck;
 use super::status;
 use super::steps;
 use super::stop::Stop;
@@ -34,6 +35,8 @@ For operators:
   status [--json]          where the host stands, and what it waits for; 0 only when it serves
   steps [--undo]           what each step, or taking it back, does on this host, in shell
                            where it can be said
+  selfcheck [FILE]         ask the host, its programs and each step's check, before the install
+                           or after it; FILE gets the report to send back, without secrets
   verify                   compare bundles, files and packages with what was installed
   upgrade [--identity PLACE] [--wait SECONDS] [--stop-cluster]
                            take up a seed of a higher generation: PLACE is its folder or
@@ -76,6 +79,8 @@ pub enum Command {
     Upgrade(upgrade::Request),
     /// Take the node away.
     Uninstall(uninstall::Request),
+    /// Report on the host, as JSON into a file where one is named.
+    Selfcheck(Option<PathBuf>),
     /// Look for drift.
     Verify,
     /// Allow one bootstrap of the cluster named.
@@ -122,6 +127,10 @@ fn command(words: &[&str]) -> Result<Command, Misunderstood> {
         ["status", "--json"] => Command::Status(true),
         ["steps"] => Command::Steps(false),
         ["steps", "--undo"] => Command::Steps(true),
+        ["selfcheck"] => Command::Selfcheck(None),
+        ["selfcheck", file] if !file.starts_with('-') => {
+            Command::Selfcheck(Some(PathBuf::from(file)))
+        }
         ["verify"] => Command::Verify,
         ["allow-bootstrap", cluster] => Command::AllowBootstrap((*cluster).to_owned()),
         ["accept-clock"] => Command::AcceptClock,
@@ -242,6 +251,11 @@ fn obey(host: &Host, command: Command) -> Result<u8, Stop> {
         Command::Status(as_json) => return show_status(host, as_json),
         Command::Steps(false) => show(&describe(host)?),
         Command::Steps(true) => show(&uninstall::describe(host, &uninstall::Request::default())?),
+        Command::Selfcheck(file) => {
+            let (text, is_good) = selfcheck::selfcheck(host, file.as_deref())?;
+            show(&text);
+            return Ok(u8::from(!is_good));
+        }
         Command::Verify => return report_drift(host),
         Command::AllowBootstrap(cluster) => initdb::allow(host, &cluster)?,
         Command::AcceptClock => clock::accept(host)?,

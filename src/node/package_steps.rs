@@ -8,8 +8,9 @@ use super::bundles::RoleBundle;
 use super::files;
 use super::held;
 use super::host::Host;
-use super::installing::{self, Installing, Left};
+use super::installing::{self, Installing, Left, Mark};
 use super::mending;
+use super::package_shell;
 use super::packages::{self, Flushing, PackageManager, names};
 use super::pending;
 use super::step::{Check, Context, Scope, Step};
@@ -32,13 +33,12 @@ pub(super) const MENDING: Step = Step {
     },
     restarts: nothing,
     check: |context| {
-        let left = installing::left(context.host)?;
-        Ok(needed_if(matches!(left, Left::Cut(_)), || {
-            "the power was cut while packages were installed".to_owned()
+        Ok(needed_if(to_mend(context)?.is_some(), || {
+            "installing packages was cut off".to_owned()
         }))
     },
     apply: |context| {
-        if let Left::Cut(mark) = installing::left(context.host)? {
+        if let Some(mark) = to_mend(context)? {
             let done = mending::mend(context.host, &context.bundles, &mark)?;
             done.iter().for_each(|line| context.narrator.say(line));
         }
@@ -47,6 +47,18 @@ pub(super) const MENDING: Step = Step {
     describe_undo: undoing::nothing_to_say,
     undo: undoing::no_undo,
 };
+
+/// The mark of an earlier run that may have left something torn.
+fn to_mend(context: &Context) -> Result<Option<Mark>, Stop> {
+    let manager = PackageManager::of_all(&context.bundles);
+    Ok(match installing::left(context.host)? {
+        Left::Cut(mark) => Some(mark),
+        // An rpm that was killed leaves its locks in the database (Berkeley DB),
+        // for which others wait without end.
+        Left::Ended(mark) if manager == Some(PackageManager::Rpm) => Some(mark),
+        Left::Whole | Left::Ended(_) => None,
+    })
+}
 
 /// Installs the roles' packages, and nothing starts by that.
 pub(super) const PACKAGES: Step = Step {
@@ -77,54 +89,8 @@ fn describe_packages(context: &Context) -> Result<Vec<String>, Stop> {
         }));
     }
     if let Some(manager) = PackageManager::of_all(&context.bundles) {
-        lines.extend(describe_install(host, manager, &context.bundles)?);
+        lines.extend(package_shell::install(host, manager, &context.bundles)?);
     }
-    Ok(lines)
-}
-
-fn describe_install(
-    host: &Host,
-    manager: PackageManager,
-    bundles: &[RoleBundle],
-) -> Result<Vec<String>, Stop> {
-    let names = names(bundles);
-    let files = manager.files(host, bundles)?.into_iter();
-    let files: Vec<_> = files.map(|(_, file)| file).collect();
-    let install = manager.install_call(host, &names, Flushing::AtTheEnd);
-    let again = manager.again_call(host, &files, Flushing::AtTheEnd);
-    let mark = "touch /var/lib/pgbundle/installing.json && sync   # a mark: what is installed is not on the disk yet";
-    let end =
-        "sync && rm /var/lib/pgbundle/installing.json && sync   # with each file system's answer";
-    let mut lines = Vec::new();
-    match manager {
-        PackageManager::Apt => {
-            lines.push("printf '#!/bin/sh\\nexit 101\\n' > /usr/sbin/policy-rc.d   # until the packages are installed".to_owned());
-            lines.push(mark.to_owned());
-            lines.extend(manager.repair_call(host).map(|call| call.to_string()));
-            lines.extend([
-                "# first, each file flushed by dpkg, those of them that this host has in an older version; then:".to_owned(),
-                install.to_string(),
-                end.to_owned(),
-                "# and where the mark was there from before, the power was cut in between: dpkg's status is not".to_owned(),
-                "# believed, and what this host did not have before is unpacked again, before the above:".to_owned(),
-            ]);
-            lines.extend(
-                manager
-                    .merge_call(host)
-                    .map(|call| format!("{call} < /dev/null")),
-            );
-        }
-        PackageManager::Rpm => lines.extend([
-            "cp -a /var/lib/rpm /var/lib/pgbundle/rpmdb-before".to_owned(),
-            mark.to_owned(),
-            "# first, and with a `sync` at the end, those of them that this host has in an older version; then:".to_owned(),
-            install.to_string(),
-            format!("{end} && rm -r /var/lib/pgbundle/rpmdb-before"),
-            "# and where the mark was there from before, installing was cut off: rpm lists a package before its".to_owned(),
-            "# scripts ran, so what is listed and this host did not have before is installed again, before the above:".to_owned(),
-        ]),
-    }
-    lines.push(again.to_string());
     Ok(lines)
 }
 
@@ -406,5 +372,86 @@ mod tests {
         ];
         assert_eq!(asked(&system)[..3], expected);
         assert_eq!(installing::left(&host).unwrap(), Left::Whole);
+    }
+
+    #[test]
+    fn rpm_installs_again_what_it_lists_also_where_the_machine_stayed_up() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        let boot = host.path("/proc/sys/kernel/random/boot_id");
+        durable::write(&boot, b"one\n", Rights::own(0o644)).unwrap();
+        system.answer("--eval", 0, "/var/lib/rpm\n");
+        durable::write(
+            &host.path("/var/lib/rpm/Packages"),
+            b"old",
+            Rights::own(0o644),
+        )
+        .unwrap();
+        system.answer("--query --all", 0, "old x86_64 0:1-1\n");
+        let plan = "Installing:\n new x86_64 1-1 r 1 k\nUpgrading:\n old x86_64 2-1 r 1 k\n\nTransaction Summary\n";
+        system.answer("--assumeno", 1, plan);
+        let mut bundle = role("etcd", "etcd.service");
+        bundle.manifest.family = crate::bundle::manifest::Family::Rpm;
+        let digest = |number: usize| number.to_string().repeat(64);
+        let rows = [("old", "2-1"), ("new", "1-1")].into_iter().enumerate();
+        for (number, (name, version)) in rows {
+            let entry = serde_json::json!({
+                "name": name, "version": version, "architecture": "x86_64", "sha256": digest(number),
+            });
+            let file = serde_json::json!({
+                "path": format!("packages/pool/{name}.rpm"), "size": 1, "sha256": digest(number),
+            });
+            let manifest = &mut bundle.manifest;
+            manifest
+                .package_list
+                .push(serde_json::from_value(entry).unwrap());
+            manifest
+                .packages
+                .files
+                .push(serde_json::from_value(file).unwrap());
+        }
+        bundle.assignment.packages = vec!["new".to_owned()];
+        let mut context = up::context(&host, None);
+        context.identity = Some(example());
+        context.bundles = vec![bundle];
+        let calls = || -> Vec<String> {
+            let installs = |call: &String| {
+                ["--assumeyes", "--upgrade", "policy-rc.d", "dpkg"]
+                    .iter()
+                    .any(|word| call.contains(word))
+            };
+            system.take().into_iter().filter(installs).collect()
+        };
+
+        system.answer("--assumeyes install new", 1, "the disk is full");
+        let failed = install_packages(&mut context).unwrap_err();
+        assert_eq!(failed.exit_code(), 3);
+        let asked = calls();
+        assert_eq!(asked.len(), 2, "{asked:?}");
+        // What the host has is flushed as it is replaced, by a macro of rpm's.
+        assert!(
+            asked[0].starts_with("HOME=") || asked[0].contains(" HOME="),
+            "{asked:?}"
+        );
+        assert!(asked[0].ends_with("--assumeyes install old"), "{asked:?}");
+        assert!(asked[1].contains("SYSTEMD_OFFLINE=1"), "{asked:?}");
+        assert!(!host.path("/usr/sbin/policy-rc.d").exists());
+        let before = host.state("rpmdb-before/Packages");
+        assert_eq!(std::fs::read(&before).unwrap(), b"old");
+
+        assert!(matches!(installing::left(&host).unwrap(), Left::Ended(_)));
+        system.answer("--query --all", 0, "old x86_64 0:2-1\nnew x86_64 0:1-1\n");
+        system.answer("--assumeno", 0, "Nothing to do.\n");
+        system.answer("--assumeyes install new", 0, "");
+        install_packages(&mut context).unwrap();
+        let asked = calls();
+        let again: Vec<_> = asked
+            .iter()
+            .filter(|call| call.contains("--upgrade"))
+            .collect();
+        assert_eq!(again.len(), 2, "{asked:?}");
+        assert!(again[0].ends_with("pool/old.rpm") && again[1].ends_with("pool/new.rpm"));
+        assert_eq!(installing::left(&host).unwrap(), Left::Whole);
+        assert!(!before.exists());
     }
 }

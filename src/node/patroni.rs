@@ -167,17 +167,17 @@ impl Patroni {
     ) -> Result<(), Stop> {
         narrator.say("this node leads: another one takes over");
         host.system.run(&self.switchover_call(cluster, node))?;
-        self.wait(
-            host,
-            narrator,
-            "another leader",
-            Some(LIMIT),
-            |view| match view.leader() {
-                Some(leader) if leader.name != node.as_str() => None,
-                Some(_) => Some("this node leads still".to_owned()),
-                None => Some("nobody leads".to_owned()),
-            },
-        )
+        // Until it has become a standby: a Patroni that is stopped in the middle of
+        // that does not end by itself.
+        let what = "another leader, and this node to follow it";
+        self.wait(host, narrator, what, Some(LIMIT), |view| {
+            match view.leader() {
+                Some(leader) if leader.name == node.as_str() => {
+                    Some("this node leads still".to_owned())
+                }
+                _ => view.lacks(node),
+            }
+        })
     }
 
     /// Waits until its view lacks nothing.

@@ -135,7 +135,10 @@ fn lasting(
 ) -> Result<Option<Transaction>, Stop> {
     let mut faults = Vec::new();
     faults.extend(operating_system::faults(host, identity, bundles)?);
-    faults.extend(space::faults(host, bundles)?);
+    if faults.is_empty() {
+        // It asks the package manager what there is already; another system has another.
+        faults.extend(space::faults(host, bundles)?);
+    }
     faults.extend(port_faults(host, bundles)?);
     faults.extend(data_faults(host, identity, bundles)?);
     faults.extend(jumps::faults(host, bundles)?);

@@ -242,21 +242,16 @@ const FILES: Step = Step {
     check: |context| {
         // Left by a cut between installing and giving the policy back.
         units::allow_starts(context.host)?;
-        let identity = context.identity()?;
-        let mut differences = files::differences(context.host, identity, &context.bundles)?.len();
-        differences += files::left_over(context.host, identity, &context.bundles)?.len();
-        Ok(needed_if(differences > 0, || {
-            format!("{differences} files and folders to bring up to date")
+        let differences = files::differences(context.host, context.identity()?, &context.bundles)?;
+        Ok(needed_if(!differences.is_empty(), || {
+            format!(
+                "{} files and folders to bring up to date",
+                differences.len()
+            )
         }))
     },
     apply: |context| {
-        let host = context.host;
-        let left_over = files::left_over(host, context.identity()?, &context.bundles)?;
-        let installed = files::install_all(host, context.identity()?, &context.bundles)?;
-        // What an earlier generation had and this one has not.
-        if !left_over.is_empty() {
-            Brought::read(host)?.give_back_these(host, &left_over)?;
-        }
+        let installed = files::install_all(context.host, context.identity()?, &context.bundles)?;
         context
             .narrator
             .say(&format!("{installed} files installed"));
@@ -386,15 +381,17 @@ const HEALTH: Step = Step {
         } = context;
         health::wait_for_all(host, narrator, bundles, *patience)?;
         let unmarked = filled(context)?.len();
+        let left_over =
+            files::left_over(context.host, context.identity()?, &context.bundles)?.len();
         let is_first = first_boot::is_to_settle(context.host, &mut context.narrator)?;
-        Ok(needed_if(unmarked > 0 || is_first, || {
-            let boot = if is_first {
-                "; the first boot is over"
-            } else {
-                ""
-            };
-            format!("{unmarked} data folders hold data now{boot}")
-        }))
+        let parts = [
+            (unmarked > 0).then(|| format!("{unmarked} data folders hold data now")),
+            is_first.then(|| "the first boot is over".to_owned()),
+            (left_over > 0)
+                .then(|| format!("{left_over} files of an earlier generation to remove")),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        Ok(needed_if(!parts.is_empty(), || parts.join("; ")))
     },
     apply: |context| {
         for (folder, marker, owner) in filled(context)? {
@@ -408,6 +405,7 @@ const HEALTH: Step = Step {
                 owner,
             )?;
         }
+        remove_left_over(context)?;
         match first_boot::is_to_settle(context.host, &mut context.narrator)? {
             true => first_boot::settle(context.host),
             false => Ok(()),
@@ -416,6 +414,21 @@ const HEALTH: Step = Step {
     describe_undo: undoing::describe_hand_over,
     undo: undoing::hand_over,
 };
+
+/// What an earlier generation had and this one has not. A service that was
+/// restarted may need it until it has stopped, and a start waits for that.
+fn remove_left_over(context: &Context) -> Result<(), Stop> {
+    let (host, bundles) = (context.host, &context.bundles);
+    let left_over = files::left_over(host, context.identity()?, bundles)?;
+    if left_over.is_empty() {
+        return Ok(());
+    }
+    let units: Vec<&str> = files::all_services(bundles)
+        .map(|service| service.unit.as_str())
+        .collect();
+    systemctl::finish(host, "start", &units)?;
+    Brought::read(host)?.give_back_these(host, &left_over)
+}
 
 /// A data folder, its marker and its owner.
 type Filled = (PathBuf, Marker, Option<(u32, u32)>);

@@ -11,6 +11,7 @@ use super::host::Host;
 use super::packages::LONG;
 use super::stop::Stop;
 use super::system::Call;
+use crate::base::atomic::flush_file_system;
 
 /// `ActiveState` of units (`active`, `activating`, `inactive`, `failed`, …) by
 /// their names. A template (`x@.service`) never runs and has none.
@@ -115,6 +116,18 @@ pub fn enable(host: &Host, units: &[&str]) -> Result<(), Stop> {
 pub fn disable_call(units: &[&str]) -> Call {
     let words = ["--no-reload", "--quiet", "disable"];
     Call::new("systemctl", words.iter().chain(units)).with("SYSTEMCTL_SKIP_SYSV", "1")
+}
+
+/// Has units start at no boot any more, those that do and are known still; the
+/// links are off the disk then, before a caller removes the units' files.
+pub fn disable(host: &Host, units: &[&str]) -> Result<(), Stop> {
+    for unit in units {
+        // One by one: it refuses all where it does not know one.
+        if !enabled(host, &[unit])?.is_empty() {
+            host.system.run(&disable_call(&[unit]))?;
+        }
+    }
+    Ok(flush_file_system(&host.root)?)
 }
 
 /// The call that begins something with units (`start`, `restart`, …) and does

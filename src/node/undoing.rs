@@ -113,7 +113,7 @@ pub fn stop_services(context: &mut Context) -> Result<bool, Stop> {
     }
     no_postmaster(host, &context.leave.data)?;
     if context.leave.purge_data {
-        let told = leave_etcd(host, bundles, context.leave.may_stop)?;
+        let told = leave_etcd(host, context)?;
         context.leave.said.extend(told);
     } else if let Some(settings) = leaving::member_settings(host, bundles)? {
         context.leave.said.push(format!(
@@ -126,9 +126,7 @@ pub fn stop_services(context: &mut Context) -> Result<bool, Stop> {
     }
     systemctl::stop(host, own_units(&brought).iter().map(String::as_str))?;
     let names: Vec<&str> = ours.iter().map(|service| service.unit.as_str()).collect();
-    if !names.is_empty() {
-        host.system.run(&systemctl::disable_call(&names))?;
-    }
+    systemctl::disable(host, &names)?;
     // Left by an installation that was cut off.
     held::unmask(host)?;
     held::start_again(host)?;
@@ -173,9 +171,15 @@ fn no_postmaster(host: &Host, data: &[DataDirectory]) -> Result<(), Stop> {
 }
 
 /// Has another member take this one off the list; what is to be done where none can.
-fn leave_etcd(host: &Host, bundles: &[RoleBundle], may_stop: bool) -> Result<Option<String>, Stop> {
-    let Some(settings) = leaving::member_settings(host, bundles)? else {
-        return Ok(None);
+fn leave_etcd(host: &Host, context: &Context) -> Result<Option<String>, Stop> {
+    let by_hand = "on another node: etcdctl member list, and etcdctl member remove ID";
+    let Some(settings) = leaving::member_settings(host, &context.bundles)? else {
+        let had = context
+            .leave
+            .data
+            .iter()
+            .any(|data| data.witness == "member");
+        return Ok(had.then(|| format!("where etcd still lists this node, {by_hand}")));
     };
     let members = Members {
         host,
@@ -183,8 +187,8 @@ fn leave_etcd(host: &Host, bundles: &[RoleBundle], may_stop: bool) -> Result<Opt
     };
     match members.leave() {
         Ok(id) => Ok(id.map(|id| format!("etcd: member {id} was taken off the list"))),
-        Err(why) if may_stop => Ok(Some(format!(
-            "etcd: {why}; if the cluster goes on without this node: etcdctl member list, and etcdctl member remove ID"
+        Err(why) if context.leave.may_stop => Ok(Some(format!(
+            "etcd: {why}; if the cluster goes on without this node, {by_hand}"
         ))),
         Err(why) => Err(why),
     }

@@ -138,7 +138,7 @@ pub fn put_unit_aside(host: &Host) -> Result<(), Stop> {
     if !unit.is_file() {
         return Ok(());
     }
-    host.system.run(&systemctl::disable_call(&[UNIT]))?;
+    systemctl::disable(host, &[UNIT])?;
     durable::rename(&unit, &host.state(UNIT_ASIDE))?;
     Ok(())
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use super::bundles::{self, RoleBundle};
 use super::durable::{self, Rights};
 use super::files::all_services;
-use super::host::{Host, read_if_there};
+use super::host::{Host, read_if_there, require_json};
 use super::identity::{self, Verdict};
 use super::leaving::{self, Absence};
 use super::narrator::{Narrator, REPORT};
@@ -26,12 +26,14 @@ use super::patroni::Patroni;
 use super::preflight;
 use super::repository;
 use super::stop::Stop;
+use super::systemctl;
 use super::transport;
 use super::uninstalled::{self, PROGRAM};
 use super::up;
-use crate::base::{NodeName, Sha256};
+use crate::base::{NodeName, NodePath, Sha256};
 use crate::bundle::assignment::Uptake;
 use crate::bundle::difference::{self, Act, Content, Roles, UnitChange};
+use crate::bundle::start::{BOOTSTRAP, Bootstrap};
 use crate::seed::identity::Identity;
 
 /// What the operator asked for.
@@ -140,7 +142,25 @@ fn prepare(
     if restarts("patroni") {
         leaving::hand_over(host, narrator, stored, &old_bundles)?;
     }
+    if initdb(&old_bundles)? != initdb(&new_bundles)?
+        && let Some(patroni) = leaving::running(host, &old_bundles)?
+    {
+        narrator.say("PostgreSQL's programs move: it is stopped before they do");
+        systemctl::stop(host, [patroni.unit.as_str()])?;
+    }
     offered.plant(host)
+}
+
+/// Where PostgreSQL's programs lie, as a role's own settings have it.
+fn initdb(bundles: &[RoleBundle]) -> Result<Option<NodePath>, Stop> {
+    for bundle in bundles {
+        let files = &bundle.assignment.files;
+        if let Some(file) = files.iter().find(|file| file.path.as_str() == BOOTSTRAP) {
+            let settings: Bootstrap = require_json(&bundle.content(file))?;
+            return Ok(Some(settings.initdb));
+        }
+    }
+    Ok(None)
 }
 
 /// What `pgbundle diff` says of this node, and what the seeds' own files add to

@@ -54,9 +54,10 @@ pub(super) fn read(root: &Section<'_, '_>, parent: Option<&Python>) -> Option<Py
         .filter(|wheel| !wheel.name.is_for(&interpreter))
     {
         let message = format!("the wheel {} is not for {interpreter}", wheel.name);
+        let hint = "pin the one of that project whose name ends with a tag for this Python";
         section
             .faults()
-            .add(message, Some(section.span()), "", None);
+            .add(message, Some(section.span()), "", Some(hint));
     }
     for pair in wheels
         .windows(2)

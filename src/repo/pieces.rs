@@ -79,7 +79,12 @@ pub(super) fn each<P: Sync, T: Send, E: Send>(
         let last = work(last);
         let mut all = Vec::new();
         for other in others {
-            all.extend(other.join().expect("the work does not panic")?);
+            let found = other.join().expect("the work does not panic")?;
+            // What comes first is not moved.
+            match all.is_empty() {
+                true => all = found,
+                false => all.extend(found),
+            }
         }
         all.extend(last?);
         Ok(all)
@@ -88,8 +93,8 @@ pub(super) fn each<P: Sync, T: Send, E: Send>(
 
 /// Sorts by name, then by `order`. Most names differ in their beginnings,
 /// which are compared as one number, without a look into the text.
-pub(super) fn sorted<T: Copy + Sync>(
-    items: Vec<T>,
+pub(super) fn sorted<T: Sync>(
+    mut items: Vec<T>,
     name: impl Fn(&T) -> &str + Sync,
     order: impl Fn(&T, &T) -> Ordering + Sync,
 ) -> Vec<T> {
@@ -115,7 +120,25 @@ pub(super) fn sorted<T: Copy + Sync>(
     });
     // A stable sort finds the runs that are in order already, and merges them.
     places.sort_by(compare);
-    places.iter().map(|(_, place)| items[*place]).collect()
+    let places = places.into_iter().map(|(_, place)| place).collect();
+    put_in_order(&mut items, places);
+    items
+}
+
+/// Puts at each place the item that `places` names for it. Where the list is
+/// large, room for a second one costs more than sorting.
+fn put_in_order<T>(items: &mut [T], mut places: Vec<usize>) {
+    for start in 0..places.len() {
+        let mut at = start;
+        loop {
+            let from = std::mem::replace(&mut places[at], at);
+            if from == start {
+                break;
+            }
+            items.swap(at, from);
+            at = from;
+        }
+    }
 }
 
 /// The first sixteen bytes as a number that sorts as they do.

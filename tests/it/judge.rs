@@ -31,7 +31,9 @@ pub fn difference(model: &Model, other: &str, ours: &Choice, theirs: &Choice) ->
         while side.grows() {}
         side
     };
-    let (left, right) = (side(ours, theirs), side(theirs, ours));
+    let (mut left, mut right) = (side(ours, theirs), side(theirs, ours));
+    left.follow_versions(&right);
+    right.follow_versions(&left);
     let causes = left.causes.iter().chain(&right.causes);
     let causes: BTreeSet<_> = causes
         .map(|cause| cause.told(model, other, ours, theirs))
@@ -153,6 +155,21 @@ impl Side<'_> {
                 }
             }
         }
+    }
+
+    /// Where an alternative binds another package to a version, the other's
+    /// choice has that package in the version that it would have anyway.
+    fn follow_versions(&mut self, other: &Self) {
+        let new = |id: &&Id| !self.model.solvable(**id).installed;
+        let bound = other.explained.iter().filter(new);
+        let slots: BTreeSet<_> = bound.map(|id| self.slot(*id)).collect();
+        let alone = self.mine.difference(self.other);
+        let versions: Vec<_> = alone
+            .filter(|id| slots.contains(&self.slot(**id)))
+            .copied()
+            .collect();
+        self.explained.extend(versions);
+        while self.grows() {}
     }
 
     /// Upgrades of the base without which `id` could not stand there.

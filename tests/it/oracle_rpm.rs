@@ -4,6 +4,7 @@
 
 mod carried;
 mod closures;
+mod collisions;
 mod hard;
 mod real;
 mod solv;

@@ -277,17 +277,22 @@ impl TinyEl {
             .map(|(path, bytes)| (path.as_str(), bytes.as_slice()))
             .collect();
         let server = Server::start(&files, &[Behaviour::Good]);
+        let ran = self.ask_at(&server.root(), verb);
+        (ran, server.requests())
+    }
+
+    /// Runs the program with the mirror at that address.
+    pub fn ask_at(&self, mirror: &str, verb: &[&str]) -> Ran {
         let profile = PROFILE
             .replace("architectures =", &format!("{}architectures =", self.more))
-            .replace("MIRROR", &server.root())
+            .replace("MIRROR", mirror)
             .replace("OLD", &OLD.fingerprint().to_hex())
             .replace("NEW", &NEW.fingerprint().to_hex());
         let profile = format!("{profile}\n{}", self.tables);
         self.sandbox.write("profiles/tiny-el.toml", &profile);
         let cluster = ["--library", ".", "--cluster", "demo.toml"];
         let places = ["--store", "store", "--keys", "keys"];
-        let ran = self.sandbox.run(&[verb, &cluster, &places].concat());
-        (ran, server.requests())
+        self.sandbox.run(&[verb, &cluster, &places].concat())
     }
 
     /// A message with everything taken out of it that differs from run to run.

@@ -10,7 +10,7 @@ use crate::command::{Failure, command, run};
 use crate::disk::Disk;
 
 /// What is installed beside the essential set.
-const PACKAGES: &str = include_str!("base/packages");
+pub const PACKAGES: &str = include_str!("base/packages");
 /// Sources such as an image has them. No host can reach them, and whoever tries is seen.
 const APT_SOURCES: &str = include_str!("base/sources.list");
 /// Bumped when this file changes what is on the disk.
@@ -56,12 +56,15 @@ pub fn machine_sources() -> Result<String, Failure> {
     Ok(sources.join("\n") + "\n")
 }
 
+/// The names in a list, one a line, with comments.
+pub fn chosen(list: &'static str) -> impl Iterator<Item = &'static str> {
+    let lines = list.lines();
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
 fn install(root: &Path, sources: &str) -> Result<(), Failure> {
     fs::remove_dir(root.join("lost+found"))?;
-    let packages: Vec<_> = PACKAGES
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
+    let packages: Vec<_> = chosen(PACKAGES).collect();
     let mut mmdebstrap = command("mmdebstrap");
     mmdebstrap
         .args(["--mode=root", "--variant=minbase", "--format=directory"])
@@ -77,20 +80,26 @@ fn install(root: &Path, sources: &str) -> Result<(), Failure> {
 
 /// Takes out what would make two hosts the same host, or hosts of this machine.
 fn make_generic(root: &Path) -> Result<(), Failure> {
+    make_nobodys(root)?;
+    fs::write(root.join("etc/default/locale"), "LANG=C.UTF-8\n")?;
+    for entry in fs::read_dir(root.join("etc/apt/sources.list.d"))? {
+        fs::remove_file(entry?.path())?;
+    }
+    fs::write(root.join("etc/apt/sources.list"), APT_SOURCES)?;
+    Ok(())
+}
+
+/// The same for any distribution.
+pub fn make_nobodys(root: &Path) -> Result<(), Failure> {
     fs::write(root.join("etc/hostname"), "localhost\n")?;
     // Empty, not missing: a missing one means "first boot" to systemd (machine-id(5)).
     fs::write(root.join("etc/machine-id"), "")?;
-    fs::write(root.join("etc/default/locale"), "LANG=C.UTF-8\n")?;
     for entry in fs::read_dir(root.join("etc/ssh"))? {
         let path = entry?.path();
         if path.to_string_lossy().contains("ssh_host_") {
             fs::remove_file(path)?;
         }
     }
-    for entry in fs::read_dir(root.join("etc/apt/sources.list.d"))? {
-        fs::remove_file(entry?.path())?;
-    }
-    fs::write(root.join("etc/apt/sources.list"), APT_SOURCES)?;
     let resolv_conf = root.join("etc/resolv.conf");
     if resolv_conf.symlink_metadata().is_ok() {
         fs::remove_file(&resolv_conf)?;

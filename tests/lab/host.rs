@@ -293,6 +293,8 @@ pub fn keep_disk_logs(root: &Path, folder: &Path) -> Result<(), Failure> {
         "var/lib/pgbundle/installing.json",
         "var/lib/postgresql/15/main.pgbundle.json",
         "var/log/dpkg.log",
+        "var/log/dnf.log",
+        "var/log/dnf.rpm.log",
     ] {
         let from = root.join(path);
         let to = folder.join(from.file_name().expect("the paths above have names"));

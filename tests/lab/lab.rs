@@ -41,8 +41,13 @@ pub struct Lab {
 impl Lab {
     /// Makes the hosts of a cluster, all of them off and never booted.
     pub fn new(story: &str, cluster: Cluster) -> Result<Self, Failure> {
+        let base = base::image(&Workspace::open()?.folder.join("base"))?;
+        Self::with_image(story, cluster, &base)
+    }
+
+    /// The same with hosts that start from another disk than the base.
+    pub fn with_image(story: &str, cluster: Cluster, base: &Path) -> Result<Self, Failure> {
         let workspace = Workspace::open()?;
-        let base = base::image(&workspace.folder.join("base"))?;
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let run = format!("pgb{}x{count}", process::id());
         let folder = workspace.create_run(&run)?;
@@ -60,7 +65,7 @@ impl Lab {
             workspace,
             network,
         };
-        lab.create_hosts(&base)?;
+        lab.create_hosts(base)?;
         Ok(lab)
     }
 

@@ -14,6 +14,8 @@ mod cluster;
 mod command;
 mod cuts;
 mod disk;
+mod el;
+mod el_stories;
 mod failures;
 mod host;
 mod lab;

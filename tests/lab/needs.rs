@@ -19,6 +19,12 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("curl", "curl"),
     ("openssl", "openssl"),
     ("journalctl", "systemd"),
+    ("rpmbuild", "rpm"),
+    ("rpmsign", "rpm"),
+    ("createrepo_c", "createrepo-c"),
+    ("gpg", "gpg"),
+    ("gpg-agent", "gpg-agent"),
+    ("dpkg-deb", "dpkg"),
     ("qemu-system-x86_64", "qemu-system-x86"),
     ("chroot", "coreutils"),
 ];

@@ -1,6 +1,7 @@
 //! The example cluster, built by the tool as an operator builds it.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -12,8 +13,22 @@ use crate::lab::Lab;
 use crate::server::Server;
 use crate::workspace::Workspace;
 
-const PROFILE: &str = "debian12";
-const ARCHITECTURE: &str = "amd64";
+/// For what a release is built.
+#[derive(Clone)]
+pub struct Target {
+    /// The profile.
+    pub profile: &'static str,
+    /// As the profile calls it.
+    pub architecture: &'static str,
+    /// What its hosts start from; the lab's base where there is none.
+    pub image: Option<PathBuf>,
+}
+
+const DEBIAN: Target = Target {
+    profile: "debian12",
+    architecture: "amd64",
+    image: None,
+};
 
 /// What a build made, and what its operator keeps.
 #[derive(Clone)]
@@ -26,6 +41,7 @@ pub struct Release {
     pub seeds: PathBuf,
     /// The operator's secrets.
     pub secrets: PathBuf,
+    target: Target,
 }
 
 impl Release {
@@ -49,6 +65,17 @@ impl Release {
 
     /// Builds a spec in a folder, likewise, with flags of `build`.
     pub fn build_spec(folder: &Path, text: &str, flags: &[&str]) -> Result<Self, Failure> {
+        let flags: Vec<_> = flags.iter().map(OsStr::new).collect();
+        Self::build_for(&DEBIAN, folder, text, &flags)
+    }
+
+    /// The same for hosts of another kind.
+    pub fn build_for(
+        target: &Target,
+        folder: &Path,
+        text: &str,
+        flags: &[&OsStr],
+    ) -> Result<Self, Failure> {
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
@@ -56,9 +83,9 @@ impl Release {
         let cluster = Cluster::parse(text)?;
         let spec = folder.join("cluster.toml");
         fs::write(&spec, text)?;
-        let mut build = build_command(folder, &spec, &folder.with_file_name("store"))?;
+        let mut build = build_command(target, folder, &spec, &folder.with_file_name("store"))?;
         run(build.args(flags).current_dir(env!("CARGO_MANIFEST_DIR")))?;
-        Ok(Self::made(folder, cluster))
+        Ok(Self::made(folder, cluster, target))
     }
 
     /// The next generation of this release, with the same lock and secrets, made in
@@ -69,6 +96,11 @@ impl Release {
         change_spec: impl FnOnce(&str) -> String,
         change_profile: impl FnOnce(&str) -> String,
     ) -> Result<Self, Failure> {
+        let Target {
+            profile: name,
+            architecture,
+            ..
+        } = self.target;
         let before = self.secrets.ancestors().nth(2).ok_or("no folder")?;
         if folder.exists() {
             fs::remove_dir_all(folder)?;
@@ -77,10 +109,10 @@ impl Release {
         fs::create_dir_all(&library)?;
         let profile = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("profiles")
-            .join(format!("{PROFILE}.toml"));
+            .join(format!("{name}.toml"));
         let profile = change_profile(&fs::read_to_string(profile)?);
-        fs::write(library.join(format!("{PROFILE}.toml")), profile)?;
-        let lock = format!("cluster.{PROFILE}-{ARCHITECTURE}.lock");
+        fs::write(library.join(format!("{name}.toml")), profile)?;
+        let lock = format!("cluster.{name}-{architecture}.lock");
         fs::copy(before.join(&lock), folder.join(&lock))?;
         run(Command::new("cp")
             .arg("-a")
@@ -88,21 +120,24 @@ impl Release {
         let text = change_spec(&fs::read_to_string(before.join("cluster.toml"))?);
         let spec = folder.join("cluster.toml");
         fs::write(&spec, &text)?;
-        let mut build = build_command(folder, &spec, &before.with_file_name("store"))?;
+        let mut build =
+            build_command(&self.target, folder, &spec, &before.with_file_name("store"))?;
         build.arg("--library").arg(folder.join("library"));
         run(build.current_dir(env!("CARGO_MANIFEST_DIR")))?;
-        Ok(Self::made(folder, Cluster::parse(&text)?))
+        Ok(Self::made(folder, Cluster::parse(&text)?, &self.target))
     }
 
-    fn made(folder: &Path, cluster: Cluster) -> Self {
+    fn made(folder: &Path, cluster: Cluster, target: &Target) -> Self {
+        let (profile, architecture) = (target.profile, target.architecture);
         let made = folder
             .join("dist")
-            .join(format!("{}-{PROFILE}-{ARCHITECTURE}", cluster.name));
+            .join(format!("{}-{profile}-{architecture}", cluster.name));
         Self {
             public: made.join("public"),
             seeds: made.join("seeds"),
             secrets: folder.join("secrets").join(&cluster.name),
             cluster,
+            target: target.clone(),
         }
     }
 
@@ -117,7 +152,11 @@ impl Release {
 
     /// Hosts that have their seeds and find the bundles by HTTP alone, all of them off.
     pub fn hosts_with_server(&self, story: &str) -> Result<Lab, Failure> {
-        let mut lab = Lab::new(story, self.cluster.clone())?;
+        let cluster = self.cluster.clone();
+        let mut lab = match &self.target.image {
+            Some(image) => Lab::with_image(story, cluster, image)?,
+            None => Lab::new(story, cluster)?,
+        };
         for (name, _) in &self.cluster.nodes {
             lab.host(name).plant(&self.seeds.join(name))?;
         }
@@ -152,12 +191,17 @@ fn with_server(spec: &str, cluster: &Cluster) -> Result<String, Failure> {
 }
 
 /// The tool in the caller's own environment, which may name a store, a proxy or CA certificates.
-fn build_command(folder: &Path, spec: &Path, store: &Path) -> Result<Command, Failure> {
+fn build_command(
+    target: &Target,
+    folder: &Path,
+    spec: &Path,
+    store: &Path,
+) -> Result<Command, Failure> {
     let store = env::var_os("PGBUNDLE_STORE").map_or_else(|| store.to_owned(), PathBuf::from);
     let mut build = Command::new(env!("CARGO_BIN_EXE_pgbundle"));
     build
         .arg("build")
-        .args(["--profile", PROFILE])
+        .args(["--profile", target.profile])
         .arg("--cluster")
         .arg(spec)
         .arg("--out")

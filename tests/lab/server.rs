@@ -27,7 +27,17 @@ impl Server {
     /// Serves `folder` on the address of the network's own.
     pub fn start(namespace: &Path, address: Ipv4Addr, folder: &Path) -> Result<Self, Failure> {
         let bind = || Ok(TcpListener::bind((address, PORT))?);
-        let listener = network::inside(namespace, bind)?;
+        Self::serve(network::inside(namespace, bind)?, folder)
+    }
+
+    /// Serves `folder` to this machine alone; the text is where.
+    pub fn start_here(folder: &Path) -> Result<(Self, String), Failure> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        Ok((Self::serve(listener, folder)?, url))
+    }
+
+    fn serve(listener: TcpListener, folder: &Path) -> Result<Self, Failure> {
         listener.set_nonblocking(true)?;
         let is_over = Arc::new(AtomicBool::new(false));
         let (over, folder) = (Arc::clone(&is_over), folder.to_owned());

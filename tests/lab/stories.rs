@@ -37,6 +37,7 @@ fn three_hosts_at_once() {
         secrets_are_nowhere_they_should_not_be(lab, release)?;
         all_rebooted_the_cluster_is_back(lab, &client)?;
         a_second_run_changes_nothing(lab)?;
+        a_host_reports_on_itself(lab, release)?;
         secrets_are_nowhere_they_should_not_be(lab, release)?;
         upgraded::host_by_host(lab, &client, release)?;
         taken_away::it_goes_and_comes_back(lab, &client, "db-3", &before)?;
@@ -422,6 +423,32 @@ fn state_of(host: &Host) -> Result<BTreeSet<String>, Failure> {
         UNITS.join(" ")
     ))?;
     Ok(lines.lines().map(str::to_owned).collect())
+}
+
+/// What a person would send back: nothing is wrong here, and no secret is in it.
+fn a_host_reports_on_itself(lab: &Lab, release: &Release) -> Result<(), Failure> {
+    let host = lab.host("db-1");
+    let said = host.ask("/usr/local/sbin/pgbundle-node selfcheck /root/selfcheck.json")?;
+    let text = host.run("cat /root/selfcheck.json")?;
+    let report: serde_json::Value = serde_json::from_str(&text)?;
+    let findings = report["findings"].as_array().ok_or("no findings")?;
+    for about in ["steps", "reachable", "loader", "configuration", "journal"] {
+        let mut of_it = findings
+            .iter()
+            .filter(|found| found["about"] == about)
+            .peekable();
+        assert!(of_it.peek().is_some(), "{about} is asked: {}", said.out);
+        let wrong: Vec<_> = of_it.filter(|found| found["is"] == "bad").collect();
+        assert!(wrong.is_empty(), "{about}: {wrong:#?}");
+    }
+    let found = Needles::of(release)?.found_in(&(text + &said.out));
+    assert_eq!(found, Vec::<String>::new(), "the report tells no secret");
+    let report = host.report()?.ok_or("no report")?;
+    assert_eq!(
+        report["state"], "serving",
+        "the host's own report is left alone"
+    );
+    Ok(())
 }
 
 /// Story 2: the second host 30 s late and the third never: a quorum of two forms and serves;

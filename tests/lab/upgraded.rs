@@ -43,7 +43,7 @@ pub fn host_by_host(lab: &mut Lab, client: &Client, release: &Release) -> Result
     let stream = Stream::begin(client);
     stream.wait_after(Instant::now(), SOON, |row| row.waited_for_standby)?;
     for name in &names {
-        it_is_upgraded(lab, client, name, &next, *name == first)?;
+        it_is_upgraded(lab, client, name, &next)?;
     }
     stream.wait_after(Instant::now(), SOON, |row| row.waited_for_standby)?;
     let rows = stream.end();
@@ -90,14 +90,9 @@ fn without_a_quorum_it_refuses(lab: &Lab, names: &[String], next: &Release) -> R
     Ok(())
 }
 
-fn it_is_upgraded(
-    lab: &Lab,
-    client: &Client,
-    name: &str,
-    next: &Release,
-    leads: bool,
-) -> Result<(), Failure> {
+fn it_is_upgraded(lab: &Lab, client: &Client, name: &str, next: &Release) -> Result<(), Failure> {
     let host = lab.host(name);
+    let leads = leader(lab, client)? == name;
     let begun = Instant::now();
     let said = upgrade(host, &next.seeds.join(name))?;
     assert!(said.is_success(), "{name}: {said:?}");

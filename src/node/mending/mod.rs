@@ -45,7 +45,7 @@ pub fn describe(manager: PackageManager) -> [&'static str; 3] {
             "# and so are files below /etc that are empty since then, and configuration files that end too early",
         ],
         PackageManager::Rpm => [
-            "# only where the power was cut while packages were installed (/var/lib/pgbundle/installing.json is there):",
+            "# only where installing packages was cut off (/var/lib/pgbundle/installing.json is there):",
             "# where rpmdb --verifydb fails, rm -f /var/lib/rpm/__db.*; where it fails still, the database from before comes back;",
             "# files below /etc that are empty since then are removed, and configuration files that end too early",
         ],

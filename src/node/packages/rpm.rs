@@ -268,3 +268,103 @@ fn transaction(answer: &Answer) -> Transaction {
     }
     transaction
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::services::tests::role;
+    use crate::node::system::recorded::Recorded;
+
+    /// As yum 3.4 of CentOS 7 writes it where nobody looks on: eighty columns.
+    const YUM: &str = "Resolving Dependencies
+--> Running transaction check
+---> Package etcd.x86_64 0:3.3.11-2.el7.centos will be installed
+---> Package postgresql13-libs.x86_64 0:13.15-1PGDG.rhel7 will be updated
+--> Finished Dependency Resolution
+
+Dependencies Resolved
+
+================================================================================
+ Package          Arch   Version              Repository                   Size
+================================================================================
+Installing:
+ etcd             x86_64 3.3.11-2.el7.centos  pgbundle-etcd                10 M
+ mariadb-compat   x86_64 10.2-1               pgbundle-proxy              2.1 M
+     replacing  mariadb-libs.x86_64 1:5.5.68-1.el7
+     replacing  mysql-libs.x86_64 5.1-1
+Updating:
+ postgresql13-libs
+                  x86_64 13.16-1PGDG.rhel7    pgbundle-postgres           385 k
+Removing:
+ old              noarch 1-1                  installed                   812  
+Downgrading:
+ libpq5           x86_64 13.1-1               pgbundle-postgres           100 k
+Installing for dependencies:
+ libicu           x86_64 50.2-4.el7_7         pgbundle-postgres           6.9 M
+Removing for dependencies:
+ older            noarch 1-1                  installed                   812  
+
+Transaction Summary
+================================================================================
+Install   2 Packages (+1 Dependent package)
+Upgrade   1 Package
+Remove    1 Package  (+1 Dependent package)
+Downgrade 1 Package
+
+Total download size: 19 M
+Exiting on user command
+";
+
+    #[test]
+    fn reads_what_yum_would_do() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        let words = |words: &[&str]| words.iter().map(|&w| w.to_owned()).collect::<Vec<_>>();
+        system.answer("--assumeno", 1, YUM);
+        let expected = Transaction {
+            installs: words(&["etcd", "mariadb-compat", "postgresql13-libs", "libicu"]),
+            upgrades: words(&["mariadb-compat", "postgresql13-libs"]),
+            removals: words(&["old", "older"]),
+            downgrades: words(&["libpq5"]),
+        };
+        let asked = words(&["etcd"]);
+        assert_eq!(simulate(&host, &asked).unwrap(), Ok(expected));
+        // It fails with the status of a no.
+        system.answer("--assumeno", 1, "Error: Package: a\n  Requires: b\n");
+        let refused = simulate(&host, &asked).unwrap().unwrap_err();
+        assert!(refused.contains("Requires: b"), "{refused}");
+        system.answer("--assumeno", 0, "Nothing to do\n");
+        let nothing = Ok(Transaction::default());
+        assert_eq!(simulate(&host, &asked).unwrap(), nothing);
+    }
+
+    #[test]
+    fn a_package_in_two_versions_is_unfinished_and_in_two_architectures_is_not() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), Recorded::default());
+        let host = system.host(folder.path());
+        let listed = "gpg-pubkey (none) 0:1-1\ngpg-pubkey (none) 0:2-2\n\
+            a x86_64 0:1-1\na x86_64 0:2-1\nb x86_64 2:1-1\nb i686 2:1-1\n\
+            kernel x86_64 0:1-1\nkernel x86_64 0:2-1\n";
+        system.answer("--query --all", 0, listed);
+        let installed = installed(&host).unwrap();
+        assert!(installed.contains(&("a".to_owned(), "2-1".to_owned())));
+        assert!(installed.contains(&("b".to_owned(), "2:1-1".to_owned())));
+        assert!(!installed.iter().any(|(name, _)| name == "gpg-pubkey"));
+        let mut bundle = role("etcd", "etcd.service");
+        let entry = |name: &str, version: &str| {
+            serde_json::from_value(serde_json::json!({
+                "name": name, "version": version, "architecture": "x86_64", "sha256": "0".repeat(64),
+            }))
+            .unwrap()
+        };
+        bundle.manifest.package_list = vec![entry("a", "2-1"), entry("b", "2:1-1")];
+        assert_eq!(unfinished(&host, &[bundle]).unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn versions_compare_as_rpm_has_it() {
+        assert!(is_newer("1:1.0-1", "2.0-1").unwrap());
+        assert!(!is_newer("13.9-1PGDG.rhel7", "13.16-1PGDG.rhel7").unwrap());
+        assert!(!is_newer("1.0~rc1-1", "1.0-1").unwrap());
+    }
+}

@@ -112,8 +112,12 @@ impl<'a> Package<'a> {
     }
 
     /// What it provides beside itself.
-    fn provided(&self, architecture: &str) -> Result<Vec<relation::Group<'a>>, PackageError> {
-        relation::parse(self.provides, architecture).map_err(self.refuses(PROVIDES))
+    fn provided(
+        &self,
+        architecture: &str,
+    ) -> impl Iterator<Item = Result<Relation<'a>, PackageError>> {
+        let all = relation::each(self.provides, architecture);
+        all.map(|one| one.map_err(self.refuses(PROVIDES)))
     }
 
     fn refuses(&self, field: &'static str) -> impl FnOnce(NotARelation) -> PackageError + use<'a> {
@@ -131,12 +135,14 @@ impl<'a> Package<'a> {
         wanted: &Relation<'_>,
         architecture: &str,
     ) -> Result<bool, PackageError> {
-        let provided = self.provided(architecture)?;
-        Ok(provided
-            .iter()
-            .flat_map(|(_, all)| all)
-            .filter(|one| one.name == wanted.name)
-            .any(|one| wanted.admits_provided(one.bound.map(|(_, version)| version))))
+        for one in self.provided(architecture) {
+            let one = one?;
+            let version = one.bound.map(|(_, version)| version);
+            if one.name == wanted.name && wanted.admits_provided(version) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Whether it may stand for a name with that qualifier, as dpkg judges it
@@ -212,7 +218,8 @@ fn read_piece<'a>(
     piece: &'a str,
     architecture: &str,
 ) -> Result<Vec<Package<'a>>, PackageError> {
-    let mut packages = Vec::new();
+    // Room that is not used is never touched; hardly a stanza is shorter.
+    let mut packages = Vec::with_capacity(piece.len() / 512);
     for stanza in stanzas(piece).filter(|s| s.fields().next().is_some()) {
         let package = Package::read(stanza, text)?;
         if package.architecture == architecture || package.architecture == "all" {
@@ -234,8 +241,8 @@ fn provided<'a>(
     let provided = pieces::each(&pieces, |places| {
         let mut provided = Vec::new();
         for place in *places {
-            for (_, all) in packages[*place].provided(architecture)? {
-                provided.extend(all.iter().map(|one| (one.name, *place)));
+            for one in packages[*place].provided(architecture) {
+                provided.push((one?.name, *place));
             }
         }
         Ok(provided)

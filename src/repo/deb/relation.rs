@@ -107,11 +107,20 @@ pub fn parse<'a>(field: &'a str, architecture: &str) -> Result<Vec<Group<'a>>, N
     Ok(groups)
 }
 
+/// The relations of such a field one by one, whatever joins them.
+pub fn each<'a>(
+    field: &'a str,
+    architecture: &str,
+) -> impl Iterator<Item = Result<Relation<'a>, NotARelation>> {
+    let groups = field.split(',').map(str::trim).filter(|t| !t.is_empty());
+    let all = groups.flat_map(|text| text.split('|').map(str::trim));
+    all.filter_map(move |one| parse_one(one, architecture).transpose())
+}
+
 fn parse_one<'a>(text: &'a str, architecture: &str) -> Result<Option<Relation<'a>>, NotARelation> {
     let refuse = || NotARelation::Grammar(text.to_owned());
-    let end = text
-        .find([' ', '\t', '\n', '(', '[', '<'])
-        .unwrap_or(text.len());
+    let ends = |byte| b" \t\n([<".contains(&byte);
+    let end = text.bytes().position(ends).unwrap_or(text.len());
     let (head, rest) = text.split_at(end);
     let (name, qualifier) = match head.split_once(':') {
         Some((name, qualifier)) => (name, Some(qualifier)),
@@ -195,6 +204,16 @@ mod tests {
         assert_eq!(groups[1].1[1].bound.unwrap().1.as_str(), "1:2~");
         assert_eq!(groups[1].1[2].bound.unwrap().0, Operator::Equal);
         assert_eq!(groups[2].0, "d");
+    }
+
+    #[test]
+    fn one_by_one_they_are_the_same() {
+        let field = "a (= 1), b [i386] | c:any,\n, d | e [amd64]";
+        let groups = parse(field, "amd64").unwrap();
+        let grouped: Vec<_> = groups.into_iter().flat_map(|(_, all)| all).collect();
+        let alone: Result<Vec<_>, _> = each(field, "amd64").collect();
+        assert_eq!((alone.unwrap(), grouped.len()), (grouped, 4));
+        assert!(each("a, b (1)", "amd64").any(|one| one.is_err()));
     }
 
     #[test]

@@ -56,6 +56,24 @@ pub mod tag {
     pub const URL: Tag = Tag(1020);
     /// `ARCH`
     pub const ARCHITECTURE: Tag = Tag(1022);
+    /// `FILESIZES`
+    pub const FILE_SIZES: Tag = Tag(1028);
+    /// `LONGFILESIZES`: the same, where those are too small for them.
+    pub const LONG_FILE_SIZES: Tag = Tag(5008);
+    /// `FILERDEVS`: which device, where it is one.
+    pub const FILE_DEVICES: Tag = Tag(1033);
+    /// `FILEDIGESTS`, in hexadecimal.
+    pub const FILE_DIGESTS: Tag = Tag(1035);
+    /// `FILEDIGESTALGO`: by RFC 9580, 9.5; MD5 where it is left out.
+    pub const FILE_DIGEST_ALGORITHM: Tag = Tag(5011);
+    /// `FILELINKTOS`: where a symbolic link leads.
+    pub const FILE_LINKS: Tag = Tag(1036);
+    /// `FILEUSERNAME`
+    pub const FILE_OWNERS: Tag = Tag(1039);
+    /// `FILEGROUPNAME`
+    pub const FILE_GROUPS: Tag = Tag(1040);
+    /// `FILECOLORS`: 1 for ELF of 32 bits, 2 for 64.
+    pub const FILE_COLORS: Tag = Tag(1140);
     /// `FILEMODES`
     pub const FILE_MODES: Tag = Tag(1030);
     /// `FILEFLAGS`

@@ -47,11 +47,13 @@
 //!   mended, and packages that stand beside each other there may.
 //! - **The order of candidates** is libsolv's, which dnf decides by. It weighs
 //!   upgrades of the base otherwise: a package of the base is left alone
-//!   where another package will do.
+//!   where another package will do, or an older version of it. The tests
+//!   beside libsolv pin both.
 //! - **Weak** dependencies (`recommends`, `supplements`) are left out, as Debian's.
 
 pub mod base_list;
 mod candidates;
+pub mod collision;
 pub mod element;
 pub mod entry;
 pub mod file;

@@ -37,11 +37,34 @@ pub struct Package<'a> {
     pub provides: Vec<(&'a str, u32, &'a str)>,
     /// Its files: paths of two parts at least, and what is in them.
     pub files: Vec<(&'a str, &'a str)>,
+    /// What all of its files are.
+    pub attributes: Attributes<'a>,
     /// The module that it was built for, where there is one.
     pub module: Option<&'a str>,
     /// Whether the header has the payload's digest, as from rpm 4.14 on.
     pub payload_digest: bool,
 }
+
+/// What a package's files are; what is in a symbolic link is where it leads.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// Kind and permissions (inode(7)).
+    pub mode: u16,
+    /// `rpmfileAttrs`.
+    pub flags: u32,
+    /// User and group.
+    pub owner: &'a str,
+    /// 1 for ELF of 32 bits, 2 for 64.
+    pub color: u32,
+}
+
+/// A plain file of root's.
+pub const PLAIN: Attributes<'static> = Attributes {
+    mode: 0o100_644,
+    flags: 0,
+    owner: "root",
+    color: 0,
+};
 
 /// Flags of a relation (`rpmsenseFlags`).
 pub mod sense {
@@ -180,6 +203,7 @@ impl<'a> Package<'a> {
             requires: Vec::new(),
             provides: Vec::new(),
             files: Vec::new(),
+            attributes: PLAIN,
             module: None,
             payload_digest: true,
         }
@@ -302,9 +326,10 @@ impl<'a> Package<'a> {
             let place = folders.iter().position(|one| *one == folder);
             columns.folder.push(place.expect("it was put there") as u32);
             columns.names.push(name.to_owned());
-            columns.flags.push(match folder.starts_with("/etc/") {
-                true => CONFIGURATION,
-                false => 0,
+            let is_settings = folder.starts_with("/etc/");
+            columns.flags.push(match is_settings {
+                true => self.attributes.flags | CONFIGURATION,
+                false => self.attributes.flags,
             });
             columns.sizes.push(content.len() as u32);
             columns.digests.push(hex::encode(Sha256::digest(content)));
@@ -312,20 +337,29 @@ impl<'a> Package<'a> {
         }
         let count = self.files.len();
         let same = |text: &str| Value::Texts(vec![text.to_owned(); count]);
+        let Attributes {
+            mode, owner, color, ..
+        } = self.attributes;
+        let numbers = |number| Value::Numbers(vec![number; count]);
+        let links = match mode & 0o170_000 {
+            0o120_000 => self.files.iter().map(|(_, to)| (*to).to_owned()).collect(),
+            _ => vec![String::new(); count],
+        };
         vec![
             (1028, Value::Numbers(columns.sizes)),
-            (1030, Value::Shorts(vec![0o100644; count])),
+            (1030, Value::Shorts(vec![mode; count])),
             (1033, Value::Shorts(vec![0; count])),
             (1034, Value::Numbers(vec![1_700_000_000; count])),
             (1035, Value::Texts(columns.digests)),
-            (1036, same("")),
+            (1036, Value::Texts(links)),
             (1037, Value::Numbers(columns.flags)),
-            (1039, same("root")),
-            (1040, same("root")),
+            (1039, same(owner)),
+            (1040, same(owner)),
             (1045, Value::Numbers(vec![u32::MAX; count])),
             (1095, Value::Numbers(vec![1; count])),
             (1096, Value::Numbers(columns.inodes)),
             (1097, same("")),
+            (1140, numbers(color)),
             (1116, Value::Numbers(columns.folder)),
             (1117, Value::Texts(columns.names)),
             (1118, Value::Texts(folders)),
@@ -362,7 +396,8 @@ impl<'a> Package<'a> {
             archive.resize(archive.len().next_multiple_of(4), 0);
         };
         for (inode, (path, content)) in (1..).zip(&self.files) {
-            member(&format!(".{path}"), content, inode, 0o100644);
+            let mode = u32::from(self.attributes.mode);
+            member(&format!(".{path}"), content, inode, mode);
         }
         member("TRAILER!!!", "", 0, 0);
         let mut packed = GzEncoder::new(Vec::new(), Compression::default());

@@ -442,3 +442,25 @@ fn what_is_typed_wrongly_is_told() {
     error: this host has no identity yet: `pgbundle-node up` takes it from the seed
     ");
 }
+
+#[test]
+fn what_is_not_known_is_neither_taken_away_nor_upgraded() {
+    let tiny = host();
+    let typed = |words: &[&str]| {
+        let ran = ended(&mut node(&tiny, words));
+        format!("exit code {}\n{}", ran.code, tiny.settled(&ran.stderr))
+    };
+    insta::assert_snapshot!(typed(&["uninstall"]), @"");
+    insta::assert_snapshot!(typed(&["uninstall", "--purge-data"]), @"");
+    insta::assert_snapshot!(typed(&["upgrade"]), @"");
+    let planted = fs::read_to_string(tiny.path(IDENTITY)).unwrap();
+    tiny.sandbox
+        .write("host/var/lib/pgbundle/identity.json", &planted);
+    insta::assert_snapshot!(typed(&["uninstall", "--purge-data", "other"]), @"");
+    insta::assert_snapshot!(typed(&["uninstall"]), @"");
+    insta::assert_snapshot!(typed(&["upgrade", "--identity", "/nowhere"]), @"");
+    let seed = tiny.path(RELEASE).join("seeds/db-1/meta-data");
+    insta::assert_snapshot!(typed(&["upgrade", "--identity", seed.to_str().unwrap()]), @"");
+    let other = tiny.path(RELEASE).join("seeds/db-2");
+    insta::assert_snapshot!(typed(&["upgrade", "--identity", other.to_str().unwrap()]), @"");
+}

@@ -97,7 +97,7 @@ fn a_key_that_no_lock_has_is_refused() {
     insta::assert_snapshot!(edited("installed_size", "installed"), @"
     exit code 2
     plan     demo: 3 nodes, PostgreSQL 15 on Tiny (amd64)
-    error: this is no lock: unknown field `installed`, expected one of `family`, `name`, `version`, `architecture`, `source`, `path`, `size`, `sha256`, `installed_size`, `roles`, `stanza`
+    error: this is no lock: unknown field `installed`, expected one of `family`, `name`, `version`, `architecture`, `source`, `path`, `size`, `sha256`, `installed_size`, `by_digest`, `roles`, `stanza`
       --> [ROOT]/demo.tiny-amd64.lock:43:1
        |
     43 | installed = 8192

@@ -19,6 +19,7 @@ mod build;
 mod bundle;
 mod host;
 mod lock;
+mod rpm;
 mod secrets;
 mod shell;
 mod spec;

@@ -232,3 +232,23 @@ fn what_a_given_package_needs_and_nobody_has_is_named() {
     hint: the spec, the profile and the base image do not fit together as the archive stands now: see to the packages that the profile asks for, or name a mirror that has them
     ");
 }
+
+#[test]
+fn a_file_that_two_packages_of_one_host_bring_is_found_before_a_host_does() {
+    let server = Package {
+        files: vec![("/usr/lib64/libtiny.so.1", "a library of the vendor's")],
+        ..server()
+    };
+    let tiny = given(&[server, pgbouncer()]);
+    tiny.lock().succeeded();
+    let left = ["profiles"];
+    let fetch = || tiny.ask(&["fetch"]).0;
+    let said = refused_by(&tiny.path(""), &left, fetch, |text| tiny.settled(text));
+    insta::assert_snapshot!(said, @"
+    exit code 1
+    lock     demo.tiny-el-x86_64.lock: 8 packages, [N] KiB, as of 2026-01-05T02:11:10Z
+    fetch    13 files, [N] KiB, of which [N] KiB are not in the store yet
+    error: acme-postgres15 of source `vendor` and libtiny of source `base` both bring /usr/lib64/libtiny.so.1, and not the same: rpm would not install them on db-1
+    hint: their packagers did not mean them for one host: take one of them from another source, or leave out what needs it
+    ");
+}

@@ -124,6 +124,10 @@ fn compare(
     if ours == theirs.installs {
         return Ok(Outcome::Same);
     }
+    let alone = (
+        ours.difference(&theirs.installs).collect::<Vec<_>>(),
+        theirs.installs.difference(&ours).collect::<Vec<_>>(),
+    );
     let ours: Choice = chosen.iter().copied().collect();
     let theirs = choice(lowered, theirs, &ours)?;
     let found = difference(&lowered.model, "libsolv", &ours, &theirs);
@@ -131,7 +135,9 @@ fn compare(
     if !found.only_ours.is_empty() || !found.only_theirs.is_empty() {
         let (ours, theirs) = (found.only_ours, found.only_theirs);
         return Err(format!(
-            "no alternative explains: we add {ours:?}, libsolv adds {theirs:?}"
+            "no alternative explains: we add {ours:?}, libsolv adds {theirs:?}; \
+             alone we have {:?}, libsolv alone {:?}",
+            alone.0, alone.1
         ));
     }
     Ok(Outcome::OtherAlternatives)

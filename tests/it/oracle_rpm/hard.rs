@@ -18,8 +18,9 @@ struct Case {
 
 const SAME: Outcome = Outcome::Same;
 const IMPOSSIBLE: Outcome = Outcome::ImpossibleForBoth;
+const ALTERNATIVES: Outcome = Outcome::OtherAlternatives;
 
-const CASES: [Case; 15] = [
+const CASES: [Case; 17] = [
     Case {
         title: "versions, the newest and an older one",
         base: &["c 1-1"],
@@ -280,6 +281,43 @@ const CASES: [Case; 15] = [
             "a 1-1; requires v",
         ],
         sets: &[(&["a"], SAME)],
+    },
+    // Here libsolv upgrades `b`, and we add `c`: what a host has is replaced
+    // only where nothing else will do. The host's dnf follows us, for the
+    // bundle has no other `b`; and where there is no `c`, both upgrade.
+    Case {
+        title: "what the base has is left alone where another package will do",
+        base: &["b 1-1"],
+        listed: &[
+            "b 2-1; provides v; provides w",
+            "c 1-1; provides v",
+            "a 1-1; requires v",
+            "d 1-1; requires w",
+        ],
+        sets: &[(&["a"], ALTERNATIVES), (&["d"], SAME)],
+    },
+    // Here libsolv takes the newest `lib` first, which the base's `core` leaves
+    // no `b-mail` beside; we take the first `mail` by name, and the `lib` that
+    // goes with the `core` that is there.
+    Case {
+        title: "an older version that fits the base, for the sake of a provider",
+        base: &["core 1-1"],
+        listed: &[
+            "core 2-1",
+            "lang 1-1; requires core = 1-1; requires lib = 1-1",
+            "lang 2-1; requires core = 2-1; requires lib = 2-1",
+            "lib 1-1",
+            "lib 2-1",
+            "agent 1-1; requires lib",
+            "b-mail 1-1; provides mail; requires lang",
+            "d-mail 1-1; provides mail",
+            "a 1-1; requires agent; requires mail",
+        ],
+        sets: &[
+            (&["a"], ALTERNATIVES),
+            (&["agent", "b-mail"], SAME),
+            (&["b-mail"], SAME),
+        ],
     },
 ];
 

@@ -62,6 +62,7 @@ pub(super) fn rows(
             });
         }
     }
+    only_elsewhere(plan, indexes, &listed)?;
     let mut owners: HashMap<String, Vec<Sha256>> = HashMap::new();
     for (file, digests) in indexes.iter().flat_map(|index| &index.file_owners) {
         owners.entry(file.clone()).or_default().extend(digests);
@@ -96,6 +97,34 @@ pub(super) fn rows(
         one.cmp(&(&b.name, &b.version, &b.architecture))
     });
     Ok((rows, warnings))
+}
+
+/// Refuses a plan whose roots there are for other architectures alone.
+fn only_elsewhere(
+    plan: &Plan,
+    indexes: &[VerifiedIndex],
+    listed: &PackageSet<'_>,
+) -> Result<(), PinError> {
+    let is_absent =
+        |root: &&String| listed.named(root).is_empty() && listed.providers(root).next().is_none();
+    let absent: Vec<_> = plan.packages.values().flatten().filter(is_absent).collect();
+    if absent.is_empty() {
+        return Ok(());
+    }
+    let architecture = plan.architecture.as_str();
+    for index in indexes {
+        let is_other = |one: &str| !runs_on(architecture, one) && !["src", "nosrc"].contains(&one);
+        let others = primary::read(index.primary.bytes(), 0, is_other);
+        let others = others.unwrap_or_default();
+        let is_root = |package: &&Package<'_>| absent.iter().any(|root| package.name == **root);
+        if let Some(package) = others.iter().find(is_root) {
+            return Err(PinError::OtherArchitecture {
+                package: package.to_string(),
+                architecture: architecture.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What modules hide on the hosts, where all but the profile's choice is as upstream has it.
