@@ -14,6 +14,7 @@ use super::host::{Host, STATE};
 use super::installing::{self, Left};
 use super::marker;
 use super::packages::{PackageManager, names};
+use super::python;
 use super::stop::Stop;
 use crate::seed::identity::Identity;
 
@@ -74,6 +75,13 @@ pub fn faults(host: &Host, bundles: &[RoleBundle]) -> Result<Vec<String>, Stop> 
             what: "the packages".to_owned(),
             place: host.path("/usr"),
             mib: manager.installed_kib(host, bundles)? / 1024 + PACKAGES_MIB,
+        });
+    }
+    for (place, bytes) in python::to_be_made(host, bundles)? {
+        wants.push(Want {
+            what: format!("the Python environment `{}`", place.display()),
+            place,
+            mib: bytes.div_ceil(1 << 20),
         });
     }
     faults_of(&wants)

@@ -10,6 +10,7 @@ use super::host::Host;
 use super::identity;
 use super::installing::{self, Left};
 use super::packages::{self, PackageManager};
+use super::python;
 use super::stop::Stop;
 use crate::base::Sha256;
 
@@ -35,6 +36,13 @@ pub fn drift(host: &Host) -> Result<Vec<String>, Stop> {
     if drift.is_empty() {
         drift.extend(files::differences(host, &identity, &bundles)?);
     }
+    let environments = python::to_be_made(host, &bundles)?.into_iter();
+    drift.extend(environments.map(|(folder, _)| {
+        format!(
+            "the Python environment `{}` is not in use",
+            folder.display()
+        )
+    }));
     drift.extend(package_drift(host, &bundles)?);
     Ok(drift)
 }
