@@ -216,6 +216,7 @@ mod tests {
         lay(&own("seed/planted"), b"digest\n");
         lay(PROGRAM, b"program");
         lay("/etc/theirs.conf", b"theirs");
+        lay("/lib/systemd/system/etcd.service", b"[Unit]\n");
         let mut brought = Brought::default();
         let files = ["/etc/theirs.conf", "/etc/pgbundle/ours.conf"].map(|p| p.parse().unwrap());
         brought
