@@ -298,7 +298,7 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<std::process::E
 pub mod recorded {
     //! A system that answers from a list and remembers what it was asked.
 
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
 
     use super::*;
@@ -309,6 +309,7 @@ pub mod recorded {
         rules: RefCell<Vec<(String, Answer)>>,
         units: RefCell<BTreeMap<String, String>>,
         calls: RefCell<Vec<String>>,
+        left: Cell<Option<usize>>,
     }
 
     impl Recorded {
@@ -360,6 +361,11 @@ pub mod recorded {
             }
         }
 
+        /// So many more calls are answered; none can be started after them.
+        pub fn fail_after(&self, calls: usize) {
+            self.left.set(Some(calls));
+        }
+
         /// What was asked so far; forgets it.
         pub fn take(&self) -> Vec<String> {
             self.calls.take()
@@ -370,6 +376,15 @@ pub mod recorded {
         fn ask(&self, call: &Call) -> Result<Answer, CallFault> {
             let text = call.to_string();
             self.calls.borrow_mut().push(text.clone());
+            if let Some(left) = self.left.get() {
+                self.left.set(Some(left.saturating_sub(1)));
+                if left == 0 {
+                    return Err(CallFault::NotStarted {
+                        call: text,
+                        source: io::ErrorKind::Interrupted.into(),
+                    });
+                }
+            }
             let rules = self.rules.borrow();
             let rule = rules.iter().find(|(part, _)| text.contains(part));
             if let Some((_, answer)) = rule {

@@ -13,6 +13,13 @@ use super::stop::Stop;
 use super::system::Call;
 use crate::base::atomic::flush_file_system;
 
+/// Where unit files lie (systemd.unit(5)).
+const UNIT_FOLDERS: [&str; 3] = [
+    "/etc/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+];
+
 /// `ActiveState` of units (`active`, `activating`, `inactive`, `failed`, …) by
 /// their names. A template (`x@.service`) never runs and has none.
 pub fn active_states<'u>(
@@ -122,8 +129,11 @@ pub fn disable_call(units: &[&str]) -> Call {
 /// links are off the disk then, before a caller removes the units' files.
 pub fn disable(host: &Host, units: &[&str]) -> Result<(), Stop> {
     for unit in units {
-        // One by one: it refuses all where it does not know one.
-        if !enabled(host, &[unit])?.is_empty() {
+        // One by one: it refuses all where it does not know one. What a SysV script
+        // of that name would do at boot is told as enabled, too, and is its package's.
+        let mut folders = UNIT_FOLDERS.iter().map(|folder| host.path(folder));
+        let is_known = folders.any(|folder| folder.join(unit).exists());
+        if is_known && !enabled(host, &[unit])?.is_empty() {
             host.system.run(&disable_call(&[unit]))?;
         }
     }

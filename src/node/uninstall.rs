@@ -172,3 +172,187 @@ fn last_words(host: &Host, leave: &Leave, mark: &Uninstalled) -> String {
     });
     lines.into_iter().map(|line| line + "\n").collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::node::brought::Before;
+    use crate::node::durable::Rights;
+    use crate::node::host::STATE;
+    use crate::node::identity::tests::example;
+    use crate::node::marker::{self, Held, Marker};
+    use crate::node::services::tests::role;
+    use crate::node::system::recorded::Recorded;
+
+    const DATA: &str = "/var/lib/etcd/x";
+
+    /// A host that was brought up: one role, a file that was not there and one that
+    /// was, a package that was not there and one that was older.
+    fn brought_up(host: &Host) {
+        let lay = |path: &str, bytes: &[u8]| {
+            durable::write(&host.path(path), bytes, Rights::own(0o600)).unwrap();
+        };
+        let mut bundle = role("etcd", "etcd.service");
+        let access = serde_json::json!({"owner": "etcd", "group": "etcd", "mode": "0700"});
+        let data = serde_json::json!({"path": DATA, "access": access, "witness": "member"});
+        bundle.assignment.data = vec![serde_json::from_value(data).unwrap()];
+        let mut identity = example();
+        let pinned = serde_json::json!({"role": "etcd",
+            "file": {"path": "bundles/etcd.tar.gz", "size": 1, "sha256": "0".repeat(64)}});
+        identity.bundles = vec![serde_json::from_value(pinned).unwrap()];
+        let own = |path: &str| format!("{STATE}/{path}");
+        let unpacked = own(&format!("bundles/{}", "0".repeat(64)));
+        let json = |value: serde_json::Value| value.to_string().into_bytes();
+        let manifest = serde_json::to_value(&bundle.manifest).unwrap();
+        lay(&format!("{unpacked}/manifest.json"), &json(manifest));
+        let assignment = serde_json::to_value(&bundle.assignment).unwrap();
+        let place = format!("{unpacked}/cluster/nodes/db-1/assignment.json");
+        lay(&place, &json(assignment));
+        let identity_text = json(serde_json::to_value(&identity).unwrap());
+        lay(&own("identity.json"), &identity_text);
+        lay(&own("seed/identity.json"), &identity_text);
+        lay(&own("seed/planted"), b"digest\n");
+        lay(PROGRAM, b"program");
+        lay("/etc/theirs.conf", b"theirs");
+        lay("/lib/systemd/system/etcd.service", b"[Unit]\n");
+        let mut brought = Brought::default();
+        let files = ["/etc/theirs.conf", "/etc/pgbundle/ours.conf"].map(|p| p.parse().unwrap());
+        brought
+            .before_files(host, files.iter().map(|path| (path, false)))
+            .unwrap();
+        brought.packages.insert("etcd-server".to_owned(), None);
+        brought
+            .packages
+            .insert("tzdata".to_owned(), Some("1".to_owned()));
+        brought.enabled.insert("etcd.service".to_owned());
+        brought.masked.insert("loud.service".to_owned());
+        brought.write(host).unwrap();
+        assert!(matches!(brought.files[&files[0]], Before::Kept { .. }));
+        lay("/etc/theirs.conf", b"ours");
+        lay("/etc/pgbundle/ours.conf", b"ours");
+        crate::node::units::mask(host, "loud.service").unwrap();
+        lay(&format!("{DATA}/member/snap"), b"data");
+        let marker = Marker::of(&identity, Held::HoldsData);
+        marker::write(&host.path(DATA), &marker, None).unwrap();
+    }
+
+    fn recorded() -> Recorded {
+        let system = Recorded::default();
+        system.unit("etcd.service", "active");
+        system.answer(
+            "dpkg-query",
+            0,
+            "ii etcd-server 2\nii tzdata 2\nii theirs 1\n",
+        );
+        system.answer("--simulate purge etcd-server", 0, "Purg etcd-server [2]\n");
+        system.answer("is-enabled", 0, "enabled\n");
+        system
+    }
+
+    fn left(host: &Host) -> Vec<String> {
+        let mut left = Vec::new();
+        let mut folders = vec![host.state("")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let path = path.strip_prefix(host.state("")).unwrap();
+                    left.push(path.display().to_string());
+                }
+            }
+        }
+        left.sort();
+        left
+    }
+
+    #[test]
+    fn what_was_there_comes_back_and_what_was_brought_goes() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), recorded());
+        let host = system.host(folder.path());
+        brought_up(&host);
+        let told = uninstall(&host, &Request::default()).unwrap();
+        assert!(told.contains("tzdata 1 > 2"), "{told}");
+        assert!(told.contains(DATA) && told.contains("up --again"), "{told}");
+        let calls = system.take();
+        let position = |part: &str| {
+            let found = calls.iter().position(|call| call.contains(part));
+            found.unwrap_or_else(|| panic!("{part} in {calls:#?}"))
+        };
+        assert!(position("stop etcd.service") < position("disable etcd.service"));
+        assert!(
+            position("disable etcd.service") < position("try-restart --no-block timesyncd.service")
+        );
+        assert!(position("try-restart") < position("--yes remove etcd-server"));
+        let purged = calls.iter().any(|call| call.contains("purge tzdata"));
+        assert!(!purged, "{calls:#?}");
+        assert_eq!(fs::read(host.path("/etc/theirs.conf")).unwrap(), b"theirs");
+        assert!(!host.path("/etc/pgbundle").exists());
+        assert!(!crate::node::units::is_masked(&host, "loud.service"));
+        assert_eq!(left(&host), ["seed/identity.json", "uninstalled.json"]);
+        assert!(host.path(DATA).join("member/snap").exists());
+        let again = uninstall(&host, &Request::default()).unwrap();
+        assert!(again.contains("was taken away"), "{again}");
+        let named = |cluster: &str| Request {
+            purge_data: Some(cluster.to_owned()),
+            may_stop: false,
+        };
+        assert_eq!(
+            uninstall(&host, &named("other")).unwrap_err().exit_code(),
+            2
+        );
+        uninstall(&host, &named("demo")).unwrap();
+        assert_eq!(left(&host), ["uninstalled.json"]);
+        assert!(!host.path(DATA).exists() && !host.path(PROGRAM).exists());
+        assert!(!marker::path(&host.path(DATA)).exists());
+    }
+
+    #[test]
+    fn cut_off_at_any_call_it_goes_on() {
+        // Each time one more call of the system succeeds.
+        for good in 0..40 {
+            let (folder, system) = (tempfile::tempdir().unwrap(), recorded());
+            let host = system.host(folder.path());
+            brought_up(&host);
+            system.fail_after(good);
+            let first = uninstall(&host, &Request::default());
+            system.fail_after(usize::MAX);
+            let told = match first {
+                Ok(told) => {
+                    assert!(good > 8, "it asked {good} times at the most");
+                    told
+                }
+                Err(_) => uninstall(&host, &Request::default()).unwrap(),
+            };
+            assert!(told.contains("up --again"), "{good}: {told}");
+            assert_eq!(
+                left(&host),
+                ["seed/identity.json", "uninstalled.json"],
+                "{good}"
+            );
+            assert_eq!(fs::read(host.path("/etc/theirs.conf")).unwrap(), b"theirs");
+            assert!(!host.path("/etc/pgbundle").exists(), "{good}");
+        }
+    }
+
+    #[test]
+    fn data_of_another_is_not_removed() {
+        let (folder, system) = (tempfile::tempdir().unwrap(), recorded());
+        let host = system.host(folder.path());
+        brought_up(&host);
+        let mut identity = example();
+        identity.cluster_id = "ff".to_owned();
+        let marker = Marker::of(&identity, Held::HoldsData);
+        marker::write(&host.path(DATA), &marker, None).unwrap();
+        let request = Request {
+            purge_data: Some("demo".to_owned()),
+            may_stop: false,
+        };
+        let refused = uninstall(&host, &request).unwrap_err();
+        assert!(refused.to_string().contains("belongs to node"), "{refused}");
+        assert!(host.path(DATA).join("member/snap").exists());
+    }
+}

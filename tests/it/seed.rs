@@ -369,7 +369,7 @@ fn assert_planted(host: &Host, identity: &Identity) {
         .map(|e| e.unwrap().file_name())
         .collect();
     names.sort();
-    assert_eq!(names, ["identity.json", "planted", "stub.sh"]);
+    assert_eq!(names, ["generation", "identity.json", "planted", "stub.sh"]);
     for name in ["identity.json", "stub.sh"] {
         assert_eq!(host.mode(&format!("{SEED}/{name}")), 0o600);
     }

@@ -47,23 +47,6 @@ fn three_hosts_at_once() {
     });
 }
 
-/// Temporary.
-#[test]
-fn devel() {
-    let make = || Release::shared()?.hosts_with_folder("devel");
-    tell("devel", make, |lab| {
-        let release = Release::shared()?;
-        let client = Client::of(lab, release)?;
-        let before = Held::by(lab.host("db-3"))?;
-        a_committed_write_is_read_back(lab, &client)?;
-        upgraded::host_by_host(lab, &client, release)?;
-        taken_away::it_goes_and_comes_back(lab, &client, "db-3", &before)?;
-        taken_away::the_leader_goes_for_good(lab, &client)?;
-        nothing_tried_to_leave(lab);
-        Ok(())
-    });
-}
-
 /// Story 1: three hosts at once: a committed write through the VIP on 5000, read back on 5001.
 fn a_committed_write_is_read_back(lab: &mut Lab, client: &Client) -> Result<(), Failure> {
     let start = Instant::now();
