@@ -82,6 +82,19 @@ pub struct UnitChange {
     pub because_of: BTreeSet<String>,
 }
 
+impl UnitChange {
+    /// `restart patroni.service: /etc/patroni/conf.d/10-cluster.yml`.
+    pub fn in_words(&self, unit: &str) -> String {
+        let causes: Vec<_> = self.because_of.iter().map(String::as_str).collect();
+        match self.act {
+            Act::Reload => format!("reload {unit}: {}", causes.join(", ")),
+            Act::Restart => format!("restart {unit}: {}", causes.join(", ")),
+            Act::Start => format!("start {unit}: it is new here"),
+            Act::Leave => format!("{unit} is no longer this host's"),
+        }
+    }
+}
+
 /// What differs on one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct NodeChange {

@@ -16,7 +16,7 @@ use super::verify::refused;
 use crate::base::{BundlePath, NodeName, NodePath};
 use crate::bundle::assignment::Assignment;
 use crate::bundle::difference::{
-    self, Act, Change, Content, Difference, NodeChange, PackageChange, Roles, UnitChange,
+    self, Change, Content, Difference, NodeChange, PackageChange, Roles,
 };
 use crate::bundle::manifest::Release;
 use crate::bundle::sign::PublicKey;
@@ -212,24 +212,16 @@ fn node_lines(node: &NodeChange, text: &mut String) {
         add(text, &file_line(path, change));
     }
     for (unit, change) in &node.units {
-        add(text, &unit_line(unit, change));
+        add(text, &format!("  {}", change.in_words(unit)));
     }
 }
 
 fn file_line(path: &NodePath, change: &Change<()>) -> String {
     match change {
         Change::New { .. } => format!("  {path}  new"),
-        Change::Gone { .. } => format!("  {path}  no longer brought; it stays"),
+        Change::Gone { .. } => {
+            format!("  {path}  no longer brought; what was there before comes back")
+        }
         Change::Other { .. } => format!("  {path}  changed"),
-    }
-}
-
-fn unit_line(unit: &str, change: &UnitChange) -> String {
-    let causes: Vec<_> = change.because_of.iter().map(String::as_str).collect();
-    match change.act {
-        Act::Reload => format!("  reload {unit}: {}", causes.join(", ")),
-        Act::Restart => format!("  restart {unit}: {}", causes.join(", ")),
-        Act::Start => format!("  start {unit}: it is new here"),
-        Act::Leave => format!("  {unit} is no longer this host's"),
     }
 }

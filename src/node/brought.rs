@@ -141,19 +141,25 @@ impl Brought {
             give_back(host, path, *before)?;
         }
         let count = std::mem::take(&mut self.files).len();
-        // The deepest first: a parent's path is the beginning of its child's.
-        let folders = self.folders.iter().rev().cloned().collect::<Vec<_>>();
-        for path in folders {
-            if is_gone(&path.under(&host.root))? {
-                self.folders.remove(&path);
-            }
-        }
+        self.take_folders_away(host)?;
         self.write(host)?;
         let kept = host.state(KEPT);
         if kept.exists() {
             remove_tree(&kept)?;
         }
         Ok(count)
+    }
+
+    /// Removes those of our folders that are empty; those that are not, or not
+    /// yet, stay in the record.
+    pub fn take_folders_away(&mut self, host: &Host) -> Result<(), Stop> {
+        // The deepest first: a parent's path is the beginning of its child's.
+        for path in self.folders.iter().rev().cloned().collect::<Vec<_>>() {
+            if is_gone(&path.under(&host.root))? {
+                self.folders.remove(&path);
+            }
+        }
+        Ok(())
     }
 
     /// Gives some of the files back as they were.

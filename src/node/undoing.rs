@@ -445,7 +445,10 @@ pub fn forget(context: &mut Context) -> Result<bool, Stop> {
     let changed = host.state(identity::STORED).exists();
     uninstalled::put_unit_aside(host)?;
     systemctl::reload(host)?;
-    let is_left = !Brought::read(host)?.is_empty();
+    let mut brought = Brought::read(host)?;
+    // What lay in them may have gone with the packages.
+    brought.take_folders_away(host)?;
+    brought.write(host)?;
     let state = host.state("");
     let told = |fault| Stop::World(format!("cannot list `{}`: {fault}", state.display()));
     for entry in fs::read_dir(&state).map_err(told)? {
@@ -453,7 +456,7 @@ pub fn forget(context: &mut Context) -> Result<bool, Stop> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let stays = match name.as_ref() {
             uninstalled::FILE => true,
-            brought::FILE => is_left,
+            brought::FILE => !brought.is_empty(),
             "seed" => !purge,
             _ => false,
         };

@@ -125,8 +125,7 @@ fn prepare(
     preflight::pass(host, narrator, new, &new_bundles, request.patience)?;
     let changes = changes(stored, &old_bundles, new, &new_bundles);
     for (unit, change) in &changes {
-        let causes: Vec<&str> = change.because_of.iter().map(String::as_str).collect();
-        narrator.say(&format!("{:?} {unit}: {}", change.act, causes.join(" ")).to_lowercase());
+        narrator.say(&change.in_words(unit));
     }
     let restarts = |name: &str| {
         let mut services = all_services(&old_bundles).filter(|service| service.name == name);

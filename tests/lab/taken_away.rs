@@ -235,7 +235,11 @@ pub fn the_leader_goes_for_good(lab: &Lab, client: &Client) -> Result<(), Failur
         assert!(!is_there.is_success(), "{name}: {gone} is gone");
     }
     let left = host.run("find /var/lib/pgbundle -type f")?;
-    assert_eq!(left, "/var/lib/pgbundle/uninstalled.json", "{name}");
+    let record = host.ask("cat /var/lib/pgbundle/brought.json")?;
+    assert_eq!(
+        left, "/var/lib/pgbundle/uninstalled.json",
+        "{name}: {record:?}"
+    );
     let other = lab
         .hosts()
         .iter()
