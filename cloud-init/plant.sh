@@ -17,7 +17,9 @@ chmod 0700 /var/lib/pgbundle "$seed"
 [ -e "$seed/settled" ] || rm -rf /var/lib/cloud/data/instance-id /var/lib/cloud/instance/sem
 # A host that was upgraded since has a newer one than this seed, which is then
 # attached for nothing.
-if [ "$(cat "$seed/generation" 2>/dev/null || echo 0)" -le {{ generation }} ] &&
+have=
+[ ! -s "$seed/generation" ] || read -r have <"$seed/generation"
+if [ "${have:-0}" -le {{ generation }} ] &&
     [ "$(cat "$seed/planted" 2>/dev/null)" != {{ digest }} ]; then
 base64 -d <<'END' | gzip -d >"$seed/identity.json.new"
 {{ identity }}

@@ -73,8 +73,9 @@ impl Held {
     }
 }
 
-/// What a boot, cloud-init, dpkg and others write by themselves, whoever installs what.
-const WRITTEN_BY_THE_HOST: [&str; 29] = [
+/// What a boot, cloud-init, dpkg, ucf (which keeps its last seven lists) and others write
+/// by themselves, whoever installs what.
+const WRITTEN_BY_THE_HOST: [&str; 30] = [
     "/dev/",
     "/run/",
     "/home/debian",
@@ -87,6 +88,7 @@ const WRITTEN_BY_THE_HOST: [&str; 29] = [
     "/var/lib/dpkg/",
     "/var/lib/private",
     "/var/lib/systemd/",
+    "/var/lib/ucf/",
     "/var/log/",
     "/var/tmp/",
     "/usr/share/netplan/netplan/",
