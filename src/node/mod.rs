@@ -75,6 +75,7 @@ pub mod status;
 pub mod step;
 pub mod steps;
 pub mod stop;
+mod superseded;
 pub mod system;
 pub mod systemctl;
 pub mod transport;

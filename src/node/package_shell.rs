@@ -42,6 +42,7 @@ pub(super) fn install(
         PackageManager::Rpm => lines.extend([
             "cp -a /var/lib/rpm /var/lib/pgbundle/rpmdb-before".to_owned(),
             mark.to_owned(),
+            "# without what an earlier generation brought and this one has no more: rpm --erase NAME, where nothing needs it".to_owned(),
             "# first, and with a `sync` at the end, those of them that this host has in an older version; then:".to_owned(),
             install.to_string(),
             format!("{end} && rm -r /var/lib/pgbundle/rpmdb-before"),

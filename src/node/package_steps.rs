@@ -16,6 +16,7 @@ use super::pending;
 use super::step::{Check, Context, Scope, Step};
 use super::steps::{needed_if, nothing};
 use super::stop::Stop;
+use super::superseded;
 use super::system::Call;
 use super::systemctl;
 use super::undoing;
@@ -120,16 +121,19 @@ fn check_packages(context: &mut Context) -> Result<Check, Stop> {
         .filter(|unit| !units::is_masked(context.host, unit))
         .count();
     let unfinished = manager.unfinished(context.host, &context.bundles)?.len();
+    let left_over = superseded::plan(context.host, manager, &context.bundles)?.len();
     let simulated = match context.simulated.take() {
         Some(transaction) => Ok(transaction),
         None => manager.simulate(context.host, &names(&context.bundles))?,
     };
     let reason = match simulated {
-        Ok(transaction) if transaction.installs.is_empty() && loud == 0 && unfinished == 0 => {
+        Ok(transaction)
+            if transaction.installs.is_empty() && loud + unfinished + left_over == 0 =>
+        {
             return Ok(Check::AlreadySo);
         }
         Ok(transaction) => format!(
-            "{} packages to install, {unfinished} to finish, {loud} units to silence",
+            "{} packages to install, {unfinished} to finish, {left_over} to remove, {loud} units to silence",
             transaction.installs.len()
         ),
         Err(_) => "the package manager was interrupted".to_owned(),
@@ -208,6 +212,19 @@ fn forget_packages(host: &Host, manager: PackageManager) -> Result<(), Stop> {
 fn install(context: &Context, manager: PackageManager) -> Result<(), Stop> {
     let (host, names) = (context.host, names(&context.bundles));
     repair(context, manager)?;
+    let left_over = superseded::plan(host, manager, &context.bundles)?;
+    if !left_over.is_empty() {
+        // What comes in their place is new to rpm, and replaces what runs.
+        if let Ok(transaction) = manager.simulate(host, &names)? {
+            remember_restarts(context, &transaction.installs)?;
+        }
+        let list: Vec<&str> = left_over.iter().map(String::as_str).collect();
+        context.narrator.say(&format!(
+            "an earlier generation brought them, this one does without: {}",
+            list.join(" ")
+        ));
+        superseded::remove(host, &left_over)?;
+    }
     let mut flushing = Flushing::AtTheEnd;
     if manager.may_replace(host, &context.bundles)? {
         match manager.simulate(host, &names)? {

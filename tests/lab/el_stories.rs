@@ -1,14 +1,17 @@
 //! What is promised of hosts of the rpm family, told on el-shaped ones.
 
+use std::cell::OnceCell;
 use std::thread::sleep;
 use std::time::Duration;
 
 use crate::client::Client;
 use crate::command::Failure;
-use crate::el;
+use crate::el::{self, Prefix};
 use crate::host::Host;
 use crate::lab::{Lab, wait_until};
+use crate::release::Release;
 use crate::tell;
+use crate::upgraded;
 use crate::waiting::{PATIENCE, report_of_this_boot, wait_serving, wait_standbys};
 
 /// Three hosts install through rpm and form the cluster.
@@ -17,8 +20,58 @@ fn three_el_shaped_hosts() {
     let make = || el::shared()?.hosts_with_folder("three-el-shaped-hosts");
     tell("three el-shaped hosts", make, |lab| {
         lab.boot_all()?;
-        the_cluster_is_whole(lab)
+        the_cluster_is_whole(lab, el::shared()?, PGDGS)
     });
+}
+
+/// Three hosts take the vendor's server below /usr, then the one below /opt.
+#[test]
+fn a_vendors_server_moves() {
+    let release = OnceCell::new();
+    let make = || {
+        let built = el::vendors(Prefix::Usr, None)?;
+        release
+            .get_or_init(|| built)
+            .hosts_with_folder("a-vendors-server-moves")
+    };
+    tell("a vendor's server moves", make, |lab| {
+        let release = release.get().ok_or("it is built with the lab")?;
+        lab.boot_all()?;
+        the_cluster_is_whole(lab, release, "etcd haproxy vmware-postgres")?;
+        for host in lab.hosts() {
+            assert_eq!(server_of(host)?, "/usr/bin/postgres", "{}", host.name);
+        }
+        let client = Client::of(lab, release)?;
+        let next = el::vendors(Prefix::Opt, Some(release))?;
+        let names = upgraded::leader_first(lab, &client, &next)?;
+        upgraded::one_after_another(lab, &client, &names, &next, |host| {
+            let below_opt = "/opt/vmware/postgres/15/bin";
+            let programs = [server_of(host)?, pooler_of(host)?];
+            let expected = ["postgres", "pgbouncer"].map(|name| format!("{below_opt}/{name}"));
+            assert_eq!(programs, expected, "{}", host.name);
+            // PGDG's PgBouncer has its settings where the vendor's has: one of them must go.
+            let before = host.ask("rpm --query vmware-postgres pgbouncer")?;
+            let gone =
+                "package vmware-postgres is not installed\npackage pgbouncer is not installed";
+            assert_eq!(before.out, gone, "{}", host.name);
+            let saved = host.run("find /etc -name '*.rpmsave' -o -name '*.rpmnew'")?;
+            assert_eq!(
+                saved, "",
+                "{}: rpm takes nothing for the operator's",
+                host.name
+            );
+            nothing_is_torn(host)
+        })
+    });
+}
+
+/// The program of the PostgreSQL that serves.
+fn server_of(host: &Host) -> Result<String, Failure> {
+    host.run("readlink /proc/$(head -n 1 /var/lib/pgsql/15/data/postmaster.pid)/exe")
+}
+
+fn pooler_of(host: &Host) -> Result<String, Failure> {
+    host.run("readlink /proc/$(systemctl show --property=MainPID --value pgbouncer)/exe")
 }
 
 /// One of them loses its power while rpm installs, and comes up by itself.
@@ -42,16 +95,18 @@ fn power_is_cut_while_rpm_installs() {
         sleep(Duration::from_millis(200));
         lab.cut_power("db-2")?;
         lab.boot("db-2")?;
-        the_cluster_is_whole(lab)
+        the_cluster_is_whole(lab, el::shared()?, PGDGS)
     });
 }
 
-/// Each host serves, a write goes through the VIP, and every package is whole.
-fn the_cluster_is_whole(lab: &Lab) -> Result<(), Failure> {
+const PGDGS: &str = "etcd haproxy postgresql15-server";
+
+/// Each host serves, a write goes through the VIP, and every package is whole, these among them.
+fn the_cluster_is_whole(lab: &Lab, release: &Release, packages: &str) -> Result<(), Failure> {
     for host in lab.hosts() {
         wait_serving(lab, &host.name)?;
     }
-    let client = Client::of(lab, el::shared()?)?;
+    let client = Client::of(lab, release)?;
     wait_until(
         "a write goes through the VIP",
         Duration::from_secs(60),
@@ -64,13 +119,10 @@ fn the_cluster_is_whole(lab: &Lab) -> Result<(), Failure> {
     wait_standbys(&client, 1, 1)?;
     for host in lab.hosts() {
         nothing_is_torn(host)?;
-        let read =
-            host.run("rpm --query --queryformat '%{NAME} ' etcd haproxy postgresql15-server")?;
-        assert_eq!(
-            read, "etcd haproxy postgresql15-server",
-            "{}: rpm has installed them",
-            host.name
-        );
+        let read = host.run(&format!(
+            "rpm --query --queryformat '%{{NAME}} ' {packages}"
+        ))?;
+        assert_eq!(read, packages, "{}: rpm has installed them", host.name);
     }
     assert_eq!(
         lab.sink().seen(),

@@ -22,6 +22,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("rpmbuild", "rpm"),
     ("rpmsign", "rpm"),
     ("createrepo_c", "createrepo-c"),
+    ("patchelf", "patchelf"),
     ("gpg", "gpg"),
     ("gpg-agent", "gpg-agent"),
     ("dpkg-deb", "dpkg"),

@@ -116,10 +116,8 @@ fn start_local_writers(host: &Host) -> Result<(), Failure> {
         ("waiting", "stream", "on", FIRST),
         ("alone", "probe (number)", "local", 2 * FIRST),
     ] {
-        let psql = format!(
-            "setpriv --reuid=postgres --regid=postgres --init-groups timeout --signal=KILL 2 \
-             psql -X -q -v ON_ERROR_STOP=1 -h /run/postgresql -U postgres postgres"
-        );
+        let psql = "setpriv --reuid=postgres --regid=postgres --init-groups timeout --signal=KILL 2 \
+             psql -X -q -v ON_ERROR_STOP=1 -h /run/postgresql -U postgres postgres";
         host.run(&format!(
             "rm -f /run/writer-{log}; touch /run/writers-go; \
              (setsid sh -c 'number={first}; \

@@ -66,20 +66,18 @@ impl Release {
     /// Builds a spec in a folder, likewise, with flags of `build`.
     pub fn build_spec(folder: &Path, text: &str, flags: &[&str]) -> Result<Self, Failure> {
         let flags: Vec<_> = flags.iter().map(OsStr::new).collect();
+        empty(folder)?;
         Self::build_for(&DEBIAN, folder, text, &flags)
     }
 
-    /// The same for hosts of another kind.
+    /// Builds a spec for hosts of whatever kind in a folder, with the secrets and the
+    /// vendor's files that lie there.
     pub fn build_for(
         target: &Target,
         folder: &Path,
         text: &str,
         flags: &[&OsStr],
     ) -> Result<Self, Failure> {
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        fs::create_dir_all(folder)?;
         let cluster = Cluster::parse(text)?;
         let spec = folder.join("cluster.toml");
         fs::write(&spec, text)?;
@@ -102,9 +100,7 @@ impl Release {
             ..
         } = self.target;
         let before = self.secrets.ancestors().nth(2).ok_or("no folder")?;
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
+        empty(folder)?;
         let library = folder.join("library/profiles");
         fs::create_dir_all(&library)?;
         let profile = Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -114,9 +110,7 @@ impl Release {
         fs::write(library.join(format!("{name}.toml")), profile)?;
         let lock = format!("cluster.{name}-{architecture}.lock");
         fs::copy(before.join(&lock), folder.join(&lock))?;
-        run(Command::new("cp")
-            .arg("-a")
-            .args([before.join("secrets"), folder.join("secrets")]))?;
+        self.hand_on_secrets(folder)?;
         let text = change_spec(&fs::read_to_string(before.join("cluster.toml"))?);
         let spec = folder.join("cluster.toml");
         fs::write(&spec, &text)?;
@@ -125,6 +119,14 @@ impl Release {
         build.arg("--library").arg(folder.join("library"));
         run(build.current_dir(env!("CARGO_MANIFEST_DIR")))?;
         Ok(Self::made(folder, Cluster::parse(&text)?, &self.target))
+    }
+
+    /// Has a release that is built in `folder` follow on this one.
+    pub fn hand_on_secrets(&self, folder: &Path) -> Result<(), Failure> {
+        let secrets = self.secrets.parent().ok_or("no folder")?;
+        let mut cp = Command::new("cp");
+        cp.arg("-a").arg(secrets).arg(folder.join("secrets"));
+        run(&mut cp).map(drop)
     }
 
     fn made(folder: &Path, cluster: Cluster, target: &Target) -> Self {
@@ -178,8 +180,16 @@ impl Release {
     }
 }
 
+/// Makes the folder, with nothing in it.
+pub fn empty(folder: &Path) -> Result<(), Failure> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    Ok(fs::create_dir_all(folder)?)
+}
+
 /// The spec with the lab's HTTP server as the last place to look for bundles.
-fn with_server(spec: &str, cluster: &Cluster) -> Result<String, Failure> {
+pub fn with_server(spec: &str, cluster: &Cluster) -> Result<String, Failure> {
     let mut spec: toml::Table = spec.parse()?;
     let sources = spec
         .get_mut("delivery")

@@ -19,31 +19,50 @@ const SOON: Duration = Duration::from_secs(60);
 const PATRONI: &str = "/usr/local/lib/pgbundle/patroni";
 const MOVED: &str = "/usr/local/lib/pgbundle/patroni-moved";
 
-/// The leader first, so that it must hand over; Patroni's program moves, and its unit with it.
+/// Every host takes up the next generation; Patroni's program moves, and its unit with it.
 pub fn host_by_host(lab: &mut Lab, client: &Client, release: &Release) -> Result<(), Failure> {
     let folder = lab.folder().join("next");
     let parameter = |spec: &str| spec.replace("max_connections = 200", "max_connections = 210");
     let moved = |profile: &str| profile.replace(&format!("\"{PATRONI}\""), &format!("\"{MOVED}\""));
     let next = release.next(&folder, parameter, moved)?;
+    let names = leader_first(lab, client, &next)?;
+    without_a_quorum_it_refuses(lab, &names, &next)?;
+    one_after_another(lab, client, &names, &next, its_program_has_moved)?;
+    an_older_one_is_refused(lab, &names[1], release)
+}
+
+/// The hosts of a whole cluster, which find the next release by HTTP from now on: the
+/// leader first, so that it must hand over.
+pub fn leader_first(
+    lab: &mut Lab,
+    client: &Client,
+    next: &Release,
+) -> Result<Vec<String>, Failure> {
     lab.stop_serving();
     let address = lab.cluster.gateway.addr();
     lab.serve(Server::start(&lab.namespace(), address, &next.public)?);
     stream::prepare(client)?;
     wait_standbys(client, 1, 1)?;
     let first = leader(lab, client)?;
-    let mut names = vec![first.clone()];
-    names.extend(
-        lab.cluster
-            .nodes
-            .iter()
-            .map(|(name, _)| name.clone())
-            .filter(|name| *name != first),
-    );
-    without_a_quorum_it_refuses(lab, &names, &next)?;
+    let nodes = lab.cluster.nodes.iter().map(|(name, _)| name.clone());
+    let mut names: Vec<String> = nodes.filter(|name| *name != first).collect();
+    names.insert(0, first);
+    Ok(names)
+}
+
+/// They take it up in this order, under a stream of writes of which none is lost.
+pub fn one_after_another(
+    lab: &Lab,
+    client: &Client,
+    names: &[String],
+    next: &Release,
+    is_taken_up: impl Fn(&Host) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let stream = Stream::begin(client);
     stream.wait_after(Instant::now(), SOON, |row| row.waited_for_standby)?;
-    for name in &names {
-        it_is_upgraded(lab, client, name, &next)?;
+    for name in names {
+        it_is_upgraded(lab, client, name, next)?;
+        is_taken_up(lab.host(name))?;
     }
     stream.wait_after(Instant::now(), SOON, |row| row.waited_for_standby)?;
     let rows = stream.end();
@@ -55,7 +74,7 @@ pub fn host_by_host(lab: &mut Lab, client: &Client, release: &Release) -> Result
     let numbers: BTreeSet<u64> = rows.iter().map(|row| row.number).collect();
     nothing_is_lost(client, &numbers)?;
     wait_standbys(client, 1, 1)?;
-    an_older_one_is_refused(lab, &names[1], release)
+    Ok(())
 }
 
 fn offer(host: &Host, seed: &Path) -> Result<(), Failure> {
@@ -111,18 +130,24 @@ fn it_is_upgraded(lab: &Lab, client: &Client, name: &str, next: &Release) -> Res
     if leads {
         assert_ne!(leader(lab, client)?, name, "another node leads");
     }
+    let drift = host.ask("/usr/local/sbin/pgbundle-node verify")?;
+    assert!(drift.is_success(), "{name}: {drift:?}");
+    Ok(())
+}
+
+fn its_program_has_moved(host: &Host) -> Result<(), Failure> {
     let runs = host.run("systemctl show --property=ExecStart patroni")?;
     assert!(
         runs.contains(MOVED),
-        "{name}: the unit starts it from its new place: {runs}"
+        "{}: the unit starts it from its new place: {runs}",
+        host.name
     );
     let gone = host.ask(&format!("test -e {PATRONI}"))?;
     assert!(
         !gone.is_success(),
-        "{name}: what the earlier generation had is gone"
+        "{}: what the earlier generation had is gone",
+        host.name
     );
-    let drift = host.ask("/usr/local/sbin/pgbundle-node verify")?;
-    assert!(drift.is_success(), "{name}: {drift:?}");
     Ok(())
 }
 

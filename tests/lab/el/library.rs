@@ -1,5 +1,5 @@
-//! The profile `centos7` as it is used here. Every difference from the one that
-//! operators use stands in this file.
+//! The profiles `centos7` and `centos7-vmware` as they are used here. Every difference
+//! from those that operators use stands in this file.
 
 use std::fs;
 use std::path::Path;
@@ -20,10 +20,9 @@ pub struct Stand<'a> {
     pub base_list: &'a Path,
 }
 
-/// Writes a library with the profile into `folder`.
+/// Writes a library with the profiles into `folder`.
 pub fn write(folder: &Path, stand: &Stand<'_>) -> Result<(), Failure> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/centos7.toml");
-    let mut profile: toml::Table = fs::read_to_string(path)?.parse()?;
+    let mut profile = read("centos7")?;
     for (id, repository, _) in SOURCES {
         let source = source(&mut profile, id)?;
         let url = format!("{}/{repository}", stand.server);
@@ -47,7 +46,34 @@ pub fn write(folder: &Path, stand: &Stand<'_>) -> Result<(), Failure> {
         folder.join("profiles/bases/el-shaped.rpms"),
     )?;
     fs::write(folder.join("profiles/centos7.toml"), profile.to_string())?;
-    Ok(())
+    let vendors = vendors()?.to_string();
+    Ok(fs::write(
+        folder.join("profiles/centos7-vmware.toml"),
+        vendors,
+    )?)
+}
+
+fn vendors() -> Result<toml::Table, Failure> {
+    let mut profile = read("centos7-vmware")?;
+    let packagings = profile
+        .get_mut("packaging")
+        .and_then(toml::Value::as_array_mut);
+    let mut tables = packagings
+        .into_iter()
+        .flatten()
+        .filter_map(toml::Value::as_table_mut);
+    let of_usr = |table: &&mut toml::Table| table["name"].as_str() == Some("usr");
+    let usr = tables.find(of_usr).ok_or("no packaging below /usr")?;
+    // Its last was 13.3. The programs are Debian's 15, and are called so.
+    usr.insert("majors".into(), vec![15].into());
+    // PGDG's PgBouncer is the lab's.
+    table(usr, &["components", "pgbouncer"])?.insert("dialect".into(), "1.18".into());
+    Ok(profile)
+}
+
+fn read(name: &str) -> Result<toml::Table, Failure> {
+    let profiles = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles");
+    Ok(fs::read_to_string(profiles.join(format!("{name}.toml")))?.parse()?)
 }
 
 fn source<'a>(profile: &'a mut toml::Table, id: &str) -> Result<&'a mut toml::Table, Failure> {
@@ -65,6 +91,6 @@ fn source<'a>(profile: &'a mut toml::Table, id: &str) -> Result<&'a mut toml::Ta
 fn table<'a>(profile: &'a mut toml::Table, path: &[&str]) -> Result<&'a mut toml::Table, Failure> {
     path.iter().try_fold(profile, |table, key| {
         let inner = table.get_mut(*key).and_then(toml::Value::as_table_mut);
-        inner.ok_or_else(|| format!("centos7 has no {key}").into())
+        inner.ok_or_else(|| format!("the profile has no {key}").into())
     })
 }

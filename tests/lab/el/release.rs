@@ -10,7 +10,7 @@ use super::{base, debian, library, signing::Key, upstream, wheels};
 use crate::base::PACKAGES;
 use crate::cluster::example;
 use crate::command::Failure;
-use crate::release::{Release, Target};
+use crate::release::{Release, Target, empty};
 use crate::server::Server;
 use crate::workspace::Workspace;
 
@@ -48,10 +48,20 @@ pub fn shared() -> Result<&'static Release, Failure> {
 }
 
 fn build() -> Result<Release, Failure> {
+    let folder = Workspace::open()?.folder.join("build-el");
+    empty(&folder)?;
+    build_for("centos7", &folder, &example()?)
+}
+
+/// Builds a spec in a folder of the workspace against the lab's repositories.
+pub(super) fn build_for(
+    profile: &'static str,
+    folder: &Path,
+    text: &str,
+) -> Result<Release, Failure> {
     let workspace = Workspace::open()?.folder;
     let made = made(&workspace.join("base"))?;
     let (server, url) = Server::start_here(&made.mirror)?;
-    let folder = workspace.join("build-el");
     let library = workspace.join("library-el");
     let stand = library::Stand {
         server: &url,
@@ -69,13 +79,18 @@ fn build() -> Result<Release, Failure> {
         made.wheels.as_os_str(),
     ];
     let target = Target {
-        profile: "centos7",
+        profile,
         architecture: "x86_64",
         image: Some(made.image),
     };
-    let release = Release::build_for(&target, &folder, &example()?, &flags);
+    let release = Release::build_for(&target, folder, text, &flags);
     drop(server);
     release
+}
+
+/// Where the repositories are, made once.
+pub(super) fn mirror() -> Result<PathBuf, Failure> {
+    Ok(made(&Workspace::open()?.folder.join("base"))?.mirror)
 }
 
 fn made(bases: &Path) -> Result<Made, Failure> {

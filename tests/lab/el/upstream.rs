@@ -66,8 +66,8 @@ const BASE: &str = "centos/7/os/x86_64";
 const UPDATES: &str = "centos/7/updates/x86_64";
 const EXTRAS: &str = "centos/7/extras/x86_64";
 const EPEL: &str = "epel/7/x86_64";
-const PGDG: &str = "yum/15/redhat/rhel-7-x86_64";
-const PGDG_COMMON: &str = "yum/common/redhat/rhel-7-x86_64";
+pub const PGDG: &str = "yum/15/redhat/rhel-7-x86_64";
+pub const PGDG_COMMON: &str = "yum/common/redhat/rhel-7-x86_64";
 
 /// The profile's sources, each with its repository, and whether its list is signed.
 pub const SOURCES: &[(&str, &str, bool)] = &[
