@@ -287,7 +287,8 @@ pub fn etcd_is_whole_as_seen_by(host: &Host, members: usize) -> Result<(), Failu
         if (listed.lines().count(), started) != (members, members) {
             return Err(listed.into());
         }
-        host.run("bash -lc 'etcdctl endpoint health'")
+        // Those that the list has, not those that the host was told of when it was made.
+        host.run("bash -lc 'etcdctl endpoint health --cluster'")
     })?;
     Ok(())
 }
