@@ -104,7 +104,7 @@ mod tests {
             folder("/var/lib/postgresql/15/main", "postgres"),
         ];
         for script in [
-            "rm -rf /var/lib/etcd || true",
+            "rm -rf /var/lib/etcd/",
             "deluser --system etcd",
             "clean_dir /var/lib/postgresql/$VERSION",
         ] {
