@@ -8,8 +8,8 @@
 //! - no data of another is touched: such a host is refused, by name;
 //! - no secret reaches a log, a report or a file that others can read.
 //!
-//! Design: the steps are values in one list ([`steps::all`]); `up`, `steps`
-//! and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
+//! Design: the steps are values in one list ([`steps::all`]); `up`, `upgrade`,
+//! `uninstall`, `steps` and `verify` are folds over it. Everything takes a root folder ([`host::Host`])
 //! and speaks to the system through one trait ([`system::System`]), so tests
 //! run on a temporary folder. Debian's hosts and EL's differ in the arms of
 //! [`packages::PackageManager`]: its calls, what the manager installs from
