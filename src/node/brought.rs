@@ -145,7 +145,7 @@ impl Brought {
         self.write(host)?;
         let kept = host.state(KEPT);
         if kept.exists() {
-            remove_tree(&kept)?;
+            durable::remove_tree(&kept)?;
         }
         Ok(count)
     }
@@ -257,17 +257,6 @@ fn is_gone(path: &Path) -> Result<bool, Stop> {
                 path.display()
             ))),
         },
-    }
-}
-
-/// Removes a folder and what is in it; no link is followed.
-pub fn remove_tree(path: &Path) -> Result<(), Stop> {
-    match fs::remove_dir_all(path) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(Stop::World(format!(
-            "cannot remove `{}`: {fault}",
-            path.display()
-        ))),
-        _ => Ok(()),
     }
 }
 

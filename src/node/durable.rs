@@ -133,6 +133,15 @@ pub fn remove(path: &Path) -> Result<(), AtomicError> {
     sync(&place)
 }
 
+/// Removes a folder and what is in it, where it is there; no link is followed.
+/// Not synced: what a cut brings back is removed again.
+pub fn remove_tree(path: &Path) -> Result<(), AtomicError> {
+    match std::fs::remove_dir_all(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done.map_err(failed("remove", path)),
+    }
+}
+
 /// Reads a file, which may be absent, from a folder that may be another's.
 pub fn read(path: &Path) -> Result<Option<Vec<u8>>, AtomicError> {
     let Some(place) = Place::existing(path)? else {

@@ -73,7 +73,10 @@ pub(super) const PYTHON: Step = Step {
     apply: |context| {
         for wanted in wanted(context.host, &context.bundles) {
             if wanted.is_in_use()? {
-                wanted.unused()?.iter().try_for_each(|old| clear(old))?;
+                wanted
+                    .unused()?
+                    .iter()
+                    .try_for_each(|old| durable::remove_tree(old))?;
             } else {
                 wanted.make(&context.bundles)?;
             }
@@ -104,7 +107,9 @@ pub fn remove(host: &Host, environment: &PythonEnvironment) -> Result<bool, Stop
     let folders = beside(&name)?;
     let any = name.symlink_metadata().is_ok() || !folders.is_empty();
     durable::remove(&name)?;
-    folders.iter().try_for_each(|folder| clear(folder))?;
+    folders
+        .iter()
+        .try_for_each(|folder| durable::remove_tree(folder))?;
     Ok(any)
 }
 
@@ -251,7 +256,7 @@ impl Wanted<'_> {
         self.check_pip()?;
         let folder = self.folder();
         durable::folder(parent_of(&folder), Rights::own(0o755))?;
-        clear(&folder)?;
+        durable::remove_tree(&folder)?;
         for call in self.calls() {
             self.host.system.run(&call)?;
         }
@@ -304,16 +309,6 @@ fn beside(name: &Path) -> Result<Vec<PathBuf>, Stop> {
     }
     found.sort();
     Ok(found)
-}
-
-fn clear(folder: &Path) -> Result<(), Stop> {
-    match fs::remove_dir_all(folder) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(Stop::World(format!(
-            "cannot remove `{}`: {fault}",
-            folder.display()
-        ))),
-        _ => Ok(()),
-    }
 }
 
 fn unusable(path: &Path, fault: &io::Error) -> Stop {

@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::brought::{self, Brought, remove_tree};
+use super::brought::{self, Brought};
 use super::bundles::RoleBundle;
+use super::durable;
 use super::etcd_members::Members;
 use super::files::all_services;
 use super::held;
@@ -232,7 +233,7 @@ pub fn purge_data(context: &mut Context) -> Result<bool, Stop> {
             return Err(Stop::refuse(reason));
         }
         changed |= folder.exists();
-        remove_tree(&folder)?;
+        durable::remove_tree(&folder)?;
         // Whose it was is known to the last.
         let mut beside = marker::beside_it(&folder)?;
         let last = marker::path(&folder);
@@ -246,9 +247,9 @@ pub fn purge_data(context: &mut Context) -> Result<bool, Stop> {
 
 fn remove_any(path: &std::path::Path) -> Result<(), Stop> {
     if path.is_dir() && !path.is_symlink() {
-        remove_tree(path)
+        Ok(durable::remove_tree(path)?)
     } else {
-        Ok(super::durable::remove(path)?)
+        Ok(durable::remove(path)?)
     }
 }
 
@@ -415,7 +416,7 @@ pub fn drop_bundles(context: &mut Context) -> Result<bool, Stop> {
     for name in OWN_FOLDERS {
         let folder = context.host.state(name);
         changed |= folder.exists();
-        remove_tree(&folder)?;
+        durable::remove_tree(&folder)?;
     }
     Ok(changed)
 }
@@ -465,6 +466,6 @@ pub fn forget(context: &mut Context) -> Result<bool, Stop> {
         }
     }
     // The seed's script plants all of it again once the mark is lifted.
-    super::durable::remove(&host.state(uninstalled::PLANTED))?;
+    durable::remove(&host.state(uninstalled::PLANTED))?;
     Ok(changed)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{clear, empty, entries, torn};
+use super::{empty, entries, torn};
 use crate::node::bundles::RoleBundle;
 use crate::node::durable::{self, Rights};
 use crate::node::host::{Host, read_if_there};
@@ -21,7 +21,7 @@ pub(super) fn mend(host: &Host, bundles: &[RoleBundle], mark: &Mark) -> Result<V
     done.extend(empty(host, &mark.empty, &listed(host)?)?);
     done.extend(configuration(host)?);
     // apt reads its index again; what it made of the last reading may be torn.
-    clear(&host.state("apt/cache"))?;
+    durable::remove_tree(&host.state("apt/cache"))?;
     Ok(done)
 }
 
@@ -90,13 +90,13 @@ fn configuration(host: &Host) -> Result<Vec<String>, Stop> {
         if names.is_empty() {
             continue;
         }
-        clear(&unpacked)?;
+        durable::remove_tree(&unpacked)?;
         let [from, to] = [&package, &unpacked].map(|path| path.display().to_string());
         let extract = Call::new("dpkg-deb", ["--extract", &from, &to]);
         host.system.run(&extract.within(packages::LONG))?;
         done.extend(torn(host, &names, &unpacked)?);
     }
-    clear(&unpacked)?;
+    durable::remove_tree(&unpacked)?;
     Ok(done)
 }
 

@@ -95,17 +95,6 @@ fn is_torn(place: &Path, whole: &Path) -> Result<bool, Stop> {
     Ok(found.len() < whole.len() && whole.starts_with(&found))
 }
 
-/// Removes a folder of ours with all that is in it.
-pub(super) fn clear(folder: &Path) -> Result<(), Stop> {
-    match fs::remove_dir_all(folder) {
-        Err(fault) if fault.kind() != io::ErrorKind::NotFound => Err(Stop::World(format!(
-            "cannot clear `{}`: {fault}",
-            folder.display()
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// The files of a folder that may be absent, in order.
 pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Stop> {
     let told = |fault| Stop::World(format!("cannot list `{}`: {fault}", folder.display()));

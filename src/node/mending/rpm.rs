@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{clear, empty, torn};
+use super::{empty, torn};
 use crate::node::bundles::RoleBundle;
+use crate::node::durable;
 use crate::node::host::Host;
 use crate::node::installing::Mark;
 use crate::node::packages::{LONG, PackageManager};
@@ -19,7 +20,7 @@ pub(super) fn mend(host: &Host, bundles: &[RoleBundle], mark: &Mark) -> Result<V
     done.extend(empty(host, &mark.empty, &listed(host)?)?);
     done.extend(configuration(host, bundles, mark)?);
     // yum reads its index again; what it made of the last reading may be torn.
-    clear(&host.state("yum/cache"))?;
+    durable::remove_tree(&host.state("yum/cache"))?;
     Ok(done)
 }
 
@@ -72,12 +73,12 @@ fn configuration(host: &Host, bundles: &[RoleBundle], mark: &Mark) -> Result<Vec
         }
         let names = configuration_files(host, &file)?;
         if !names.is_empty() {
-            clear(&unpacked)?;
+            durable::remove_tree(&unpacked)?;
             host.system.run(&unpack_call(&file, &unpacked))?;
             done.extend(torn(host, &names, &unpacked)?);
         }
     }
-    clear(&unpacked)?;
+    durable::remove_tree(&unpacked)?;
     Ok(done)
 }
 

@@ -9,7 +9,6 @@ use crate::bundle::manifest::PackageEntry;
 use crate::node::bundles::RoleBundle;
 use crate::node::durable::{self, Rights};
 use crate::node::host::Host;
-use crate::node::mending::clear;
 use crate::node::repository::yum;
 use crate::node::stop::Stop;
 use crate::node::system::{Answer, Call};
@@ -60,7 +59,7 @@ pub(super) fn read_index_call(host: &Host) -> Call {
 pub(super) fn read_index(host: &Host) -> Result<(), Stop> {
     let macros = host.state(FLUSHING).join(".rpmmacros");
     durable::write(&macros, MACROS.as_bytes(), Rights::own(0o644))?;
-    clear(&host.state("yum/cache"))?;
+    durable::remove_tree(&host.state("yum/cache"))?;
     host.system.run(&read_index_call(host))?;
     Ok(())
 }

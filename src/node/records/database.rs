@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::base::atomic::flush_file_system;
 use crate::node::durable;
 use crate::node::host::Host;
-use crate::node::mending::{clear, entries};
+use crate::node::mending::entries;
 use crate::node::packages::{self, LONG, PackageManager};
 use crate::node::stop::Stop;
 use crate::node::system::Call;
@@ -45,17 +45,17 @@ pub fn is_sound(host: &Host) -> bool {
 /// Makes the copy.
 pub fn keep(host: &Host) -> Result<(), Stop> {
     let (kept, new) = (host.state(BEFORE), host.state("rpmdb-before.new"));
-    clear(&new)?;
+    durable::remove_tree(&new)?;
     durable::folder(&new, durable::Rights::own(0o700))?;
     copy(&folder(host)?, &new)?;
     flush_file_system(&new)?;
-    clear(&kept)?;
+    durable::remove_tree(&kept)?;
     Ok(durable::rename(&new, &kept)?)
 }
 
 /// Removes the copy.
 pub fn forget(host: &Host) -> Result<(), Stop> {
-    clear(&host.state(BEFORE))
+    Ok(durable::remove_tree(&host.state(BEFORE))?)
 }
 
 /// Brings the copy back; false where there is none.
